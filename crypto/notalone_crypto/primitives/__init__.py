@@ -1,0 +1,1 @@
+"""Cryptographic building blocks, one small module each; none knows the protocol."""
