@@ -182,11 +182,16 @@ class Ristretto255:
         total = self.identity
         for coefficient, element in zip(coefficients, elements, strict=True):
             magnitude = abs(coefficient)
-            if magnitude <= _SMALL:
-                term = self._small_multiple(magnitude, element)
-                total = self.subtract(total, term) if coefficient < 0 else self.add(total, term)
+            if magnitude == 0:
+                continue
+            small = magnitude <= _SMALL
+            term = self._small_multiple(magnitude, element) if small else self.multiply(coefficient, element)
+            if small and coefficient < 0:
+                total = self.subtract(total, term)
+            elif total == self.identity:
+                total = term
             else:
-                total = self.add(total, self.multiply(coefficient, element))
+                total = self.add(total, term)
         return total
 
     def from_uniform_bytes(self, data: bytes) -> bytes:
@@ -214,8 +219,6 @@ class Ristretto255:
         return scalar
 
     def _small_multiple(self, magnitude: int, element: bytes) -> bytes:
-        if magnitude == 0:
-            return self.identity
         total = element
         for bit in bin(magnitude)[3:]:
             total = self.add(total, total)
