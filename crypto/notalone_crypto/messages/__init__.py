@@ -1,0 +1,1 @@
+"""Frozen wire types, one module per step; each is validated when it is made."""
