@@ -40,6 +40,7 @@ class Tag(StrEnum):
     # groups and commitments
     PEDERSEN_H = "pedersen-h"
     MEMBERSHIP_GENERATOR = "membership-generator"
+    MEMBERSHIP_ROLL = "membership-roll"
     # identities and reports
     MEMBER_SECRET = "member-secret"
     MEMBER_BLIND = "member-blind"
@@ -101,5 +102,6 @@ class Tag(StrEnum):
     KEY_COMMITMENT = "key-commitment"
     KEM = "kem"
     KEM_COMPLAINT = "kem-complaint"
+    KEM_KEY_PROOF = "kem-key-proof"
     AEAD_KEY = "aead-key"
     TRANSCRIPT = "transcript"
