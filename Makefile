@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` and `make test`. Each installs what it needs, from uv.lock, into .venv.
+# Choose another interpreter with: make PYTHON=/usr/bin/python3.12 test
+
+PYTHON ?= python3
+export PYTHON
+REPORTS ?= examples/university.json
+PYTEST_ARGS ?=
+TYPED = crypto demo server client_sdk
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format vectors bench wheel coverage lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- environment: stamps, so that a second run needs neither network nor time -------------------------
+
+.venv/.runtime: pyproject.toml uv.lock tools/setup.sh tools/uv.txt
+	@tools/setup.sh runtime
+	@touch $@
+
+.venv/.dev: pyproject.toml uv.lock tools/setup.sh tools/uv.txt
+	@tools/setup.sh dev
+	@touch $@ .venv/.runtime
+
+# --- what people run ----------------------------------------------------------------------------------
+
+demo: .venv/.runtime ## ceremony, filings, matching, release, with the sample reports (REPORTS=FILE for yours)
+	@.venv/bin/notalone demo --reports "$(REPORTS)"
+
+test: .venv/.dev ## every test except the benchmarks (PYTEST_ARGS="-k name")
+	@.venv/bin/python -m pytest tests --ignore=tests/bench $(PYTEST_ARGS)
+
+lint: .venv/.dev ## ruff, formatting, types, import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --strict $(TYPED)
+	.venv/bin/lint-imports
+
+format: .venv/.dev ## let ruff write the formatting and the safe fixes
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+vectors: .venv/.dev ## regenerate specs/vectors; fails if that changes a byte
+	@tools/vectors.sh
+
+bench: .venv/.dev ## count and time scalar multiplications per step and party
+	@.venv/bin/python tests/bench/run.py
+
+wheel: .venv/.dev ## build the wheel, install it in a clean environment, check what it brings
+	@tools/wheel.sh
+
+coverage: .venv/.dev ## the tests again, with branch coverage
+	.venv/bin/coverage run -m pytest tests --ignore=tests/bench -q
+	.venv/bin/coverage report
+
+lock: .venv/.dev ## renew uv.lock after a change of dependencies
+	.tools/bin/uv lock
+
+clean: ## remove everything that make made
+	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Clock, randomness, problem details, limits, redaction, signing. Owns the world outside; refuses roles."""

@@ -1,0 +1,1 @@
+"""One trustee. Owns its shares and what it posted; refuses to post before it has stored."""
