@@ -43,7 +43,22 @@ def prove(member: Membership, witness: tuple[int, int], seed: bytes = b"r") -> b
 
 @pytest.mark.parametrize(
     ("count", "index"),
-    [(2, 0), (2, 1), (15, 14), (16, 0), (16, 15), (17, 0), (17, 16), (32, 31), (40, 0), (40, 17), (40, 39)],
+    [
+        (2, 0),
+        (2, 1),
+        (15, 14),
+        (16, 0),
+        (16, 15),
+        (17, 0),
+        (17, 16),
+        (24, 0),
+        (24, 9),
+        (24, 23),
+        (32, 31),
+        (40, 0),
+        (40, 17),
+        (40, 39),
+    ],
 )
 def test_every_member_can_prove(count: int, index: int) -> None:
     member, witness = statement(roll_of(count), index)
@@ -103,6 +118,32 @@ def test_wrong_index_or_difference_does_not_verify() -> None:
     outsider = Membership(roll, commit(5, 6))
     with pytest.raises(VerificationFailed):
         sigma.verify(SESSION, [outsider], forge(outsider, true, witness, witness))
+
+
+@pytest.mark.parametrize("free", ["commitment", "entry"])
+def test_statement_chosen_after_the_challenge_is_refused(free: str) -> None:
+    # Weak Fiat-Shamir: answer first, then solve the last equation for P or for an entry.
+    roll = roll_of(17)
+    member, witness = statement(roll, 3)
+    proof = bytearray(prove(member, witness))
+    proof[-32:] = GROUP.encode_scalar(12345)  # any z at all
+    first, third = bytes(proof[: member.commitment_length]), bytes(proof[member.commitment_length :])
+    challenge = sigma.derive_challenge(
+        GROUP, derive_session_id(SESSION), sigma.encode_statements([member]), first
+    )
+    scalars, elements = member.verification_equations(first, challenge, third)[2]
+    where = elements.index(member.commitment if free == "commitment" else roll.entries[7])
+    scalar = scalars.pop(where)
+    del elements[where]
+    solved = GROUP.multiply(-pow(scalar, -1, ORDER), GROUP.multi_multiply(scalars, elements))
+    if free == "commitment":
+        forged = Membership(roll, solved)
+    else:
+        forged = Membership(Roll((*roll.entries[:7], solved, *roll.entries[8:])), member.commitment)
+    for coefficients, bases in forged.verification_equations(first, challenge, third):
+        assert GROUP.multi_multiply(coefficients, bases) == GROUP.identity
+    with pytest.raises(VerificationFailed):
+        sigma.verify(SESSION, [forged], bytes(proof))
 
 
 def test_two_half_bits_in_a_row_are_refused() -> None:
@@ -191,8 +232,11 @@ def test_non_canonical_roll_entry_is_refused_by_the_multiplication() -> None:
     assert refused.value.code is Code.NON_CANONICAL
 
 
-def test_length_and_number_of_multiplications_do_not_tell_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    roll = roll_of(40)
+@pytest.mark.parametrize("count", [24, 40])  # 24: some folded coefficients vanish; 40: none is folded
+def test_length_and_number_of_multiplications_do_not_tell_the_index(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    roll = roll_of(count)
     kind = type(GROUP)
     counted = {"multiply": 0, "add": 0, "check": 0}
     multiply, add, check = kind.multiply, kind.add, kind.check_element
@@ -213,7 +257,7 @@ def test_length_and_number_of_multiplications_do_not_tell_the_index(monkeypatch:
     monkeypatch.setattr(kind, "add", count_add)
     monkeypatch.setattr(kind, "check_element", count_check)
     work, lengths = set(), set()
-    for index in (0, 1, 15, 16, 17, 38, 39):
+    for index in (0, 1, 15, 16, 17, count - 2, count - 1):
         member, witness = statement(roll, index)
         counted.update(multiply=0, add=0, check=0)
         lengths.add(len(prove(member, witness, seed=bytes([index]))))
