@@ -39,6 +39,7 @@ class Code(StrEnum):
     # identifiers and input files
     IDENTIFIER = "identifier.invalid"
     IDENTIFIER_WEAK = "identifier.too_weak"
+    IDENTIFIER_SHARED = "identifier.shared"
     INPUT_FILE = "input.file"
     # proofs, commitments, envelopes
     PROOF = "proof.invalid"
