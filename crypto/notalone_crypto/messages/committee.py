@@ -219,6 +219,7 @@ class ScopePolicy(Message):
     period_days: U16
     maximum_weeks: U16
     release_blobs: U16  # per trustee and batch
+    batch_seconds: U32  # at least this long between two batches
 
     def check(self) -> None:
         """At least one organisation, slot, mode and desk; levels a prefix of 2, 3, 4."""
@@ -230,7 +231,7 @@ class ScopePolicy(Message):
             raise MalformedInput(Code.POLICY, "a slot appears twice")
         if any(mode not in tuple(ReleaseMode) for mode in self.release_modes):
             raise MalformedInput(Code.POLICY, "unknown release mode")
-        if self.quota < MIN_QUOTA or not self.period_days or not self.maximum_weeks or not self.release_blobs:
+        if self.quota < MIN_QUOTA or not (self.period_days and self.maximum_weeks and self.release_blobs):
             raise MalformedInput(Code.POLICY, "quota, period, retention or blob count is too small")
 
     @property

@@ -22,6 +22,7 @@ from notalone_crypto.messages.wire import (
     Proof,
     Signature,
     Unsigned,
+    Variable,
 )
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MAX_TRUSTEES, Tag
@@ -122,3 +123,23 @@ class Inclusion(Message):
     messages: Hash
     outputs: Hash
     leaf_salt: Hash = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogUpdate(Message):
+    """The board's next checkpoint, with proofs for one trustee's last view and this batch's leaf."""
+
+    TYPE: ClassVar[int] = 47
+    note: Annotated[bytes, Variable(1 << 14)]
+    index: U64
+    inclusion: Hashes
+    consistency: Hashes
+
+
+@dataclass(frozen=True, slots=True)
+class CosignatureMessage(Message):
+    """A trustee's cosignature line (C2SP) over a checkpoint."""
+
+    TYPE: ClassVar[int] = 48
+    trustee: U8
+    line: Annotated[bytes, Variable(1024)]

@@ -1,0 +1,202 @@
+"""What a plan does to a scope: expiry, withdrawal, epochs, outputs, matches, releases.
+
+Owns the checks on a plan and every change of the live entries
+(specs/20-protocol.md#batches, #epochs). Refuses to know messages between
+trustees (protocol/evaluate.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from notalone_crypto.errors import Code, ContextMismatch, StateConflict
+from notalone_crypto.messages.evaluation import BatchPlan
+from notalone_crypto.messages.release import ReleaseItem
+from notalone_crypto.protocol import release, statement
+from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, derive_secrets
+from notalone_crypto.protocol.find import CurveFinder
+from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
+from notalone_crypto.protocol.rounds import Batch, Item, Point
+from notalone_crypto.protocol.state import LiveEntry, ScopeState
+from notalone_crypto.protocol.withdraw import has_expired
+
+CLOCK_TOLERANCE_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The items of a batch with this trustee's secrets, in the plan's order."""
+
+    batch: Batch
+    secrets: tuple[EntrySecrets, ...] = field(repr=False)
+    known_products: tuple[int, ...] = field(repr=False)  # of the items that only output again
+
+
+def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: int) -> None:
+    """Raise unless this trustee would have made the same plan from what it knows."""
+    if (plan.committee, plan.generation) != (committee.identifier, committee.manifest.generation):
+        raise ContextMismatch(Code.COMMITTEE, "a plan for another committee or generation")
+    if plan.number != scope.number + 1 or plan.previous != scope.leaf:
+        raise StateConflict(
+            Code.ROLLBACK,
+            f"a plan number {plan.number} after batch {scope.number}: the board or this trustee was restored "
+            "from an old copy",
+        )
+    if abs(plan.opened_at - now) > CLOCK_TOLERANCE_SECONDS:
+        raise ContextMismatch(Code.PERIOD, "the plan's time is far from this trustee's clock")
+    if scope.number and plan.opened_at < scope.opened_at + scope.policy.batch_seconds:
+        raise StateConflict(Code.OUT_OF_ORDER, "this batch comes too soon after the one before")
+    evaluators = plan.evaluators
+    if list(evaluators) != sorted(set(evaluators)) or not set(evaluators) <= set(range(1, committee.count + 1)):
+        raise ContextMismatch(Code.PARAMETERS, "the evaluators are not trustees in order")
+    if len(evaluators) < 2 * committee.threshold - 1:
+        raise ContextMismatch(Code.PARAMETERS, "too few evaluators: 2m - 1 are needed")
+    _check_departures(scope, plan)
+    if len(set(plan.entries)) != len(plan.entries) or set(plan.entries) & set(plan.withdrawn + plan.expired):
+        raise StateConflict(Code.DUPLICATE, "an entry appears twice in the plan")
+    for entry in plan.entries:
+        pending = scope.pending.get(entry)
+        if pending is None or set(pending.acceptances) != set(range(1, committee.count + 1)):
+            raise StateConflict(Code.UNKNOWN_ENTRY, "the plan has an entry that not everybody accepted")
+    for entry in plan.entries:
+        agree(committee, list(scope.pending[entry].acceptances.values()))
+    if plan.epoch != next_epoch(scope, plan.withdrawn + plan.expired):
+        raise StateConflict(Code.OUT_OF_ORDER, "the plan names a wrong epoch")
+
+
+def next_epoch(scope: ScopeState, leaving: Sequence[bytes]) -> int:
+    """A new epoch exactly when an evaluated entry leaves: what was output about it then means nothing."""
+    return scope.epoch + int(any(entry in scope.live for entry in leaving))
+
+
+def expired_entries(scope: ScopeState, opened_at: int) -> tuple[bytes, ...]:
+    """Entries whose last week is over at `opened_at`, in order."""
+    headers = [(entry, held.header) for entry, held in scope.pending.items()]
+    headers += [(entry, held.public.header) for entry, held in scope.live.items()]
+    return tuple(sorted(entry for entry, header in headers if has_expired(header, opened_at)))
+
+
+def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, plan: BatchPlan) -> None:
+    """Check that all holders agree on every new entry, then erase what leaves and take in what is new.
+
+    Raises: CommitteeHalted before anything was changed or posted.
+    """
+    agreed = {
+        entry: agree(committee, list(scope.pending[entry].acceptances.values()))
+        for entry in plan.entries
+        if entry in scope.pending
+    }
+    left_keys = set()
+    for entry in plan.withdrawn + plan.expired:
+        scope.pending.pop(entry, None)
+        left = scope.live.pop(entry, None)
+        if left is not None:
+            left_keys.add(left.public.header.recipient_key)
+        scope.withdrawals.pop(entry, None)
+        scope.gone.add(entry)
+    for entry, rows in agreed.items():
+        pending = scope.pending.pop(entry)
+        public = PublicEntry(pending.header, pending.first_introduction, pending.second_introduction, rows)
+        own = derive_secrets(committee, scope.policy, secrets, pending.header, pending.shares)
+        scope.live[entry] = LiveEntry(public, own, (), ())
+    departed = set(plan.withdrawn + plan.expired)
+    if not departed:
+        return
+    for position, groups in scope.groups.items():
+        scope.groups[position] = [group for group in groups if not departed & set(group)]
+    # What waits in the queue was not opened yet, so a withdrawal still stops it.
+    scope.queue = [
+        (due, number)
+        for due, number in scope.queue
+        if not departed & {due.entry, *due.members} and due.recipient not in left_keys
+    ]
+
+
+def workload(committee: Committee, scope: ScopeState, plan: BatchPlan) -> Workload:
+    """The batch as all trustees evaluate it: older entries again if the epoch is new, then new ones."""
+    again = [
+        entry for entry in scope.live if plan.epoch != scope.epoch and entry not in set(plan.entries)
+    ]
+    order = again + list(plan.entries)
+    items = tuple(Item(scope.live[entry].public, entry in set(plan.entries)) for entry in order)
+    return Workload(
+        Batch(committee, scope.policy, plan, items),
+        tuple(scope.live[entry].secrets for entry in order),
+        tuple(product for entry in again for product in scope.live[entry].products),
+    )
+
+
+def store_outputs(
+    scope: ScopeState, work: Workload, points: Sequence[Point], products: Sequence[int]
+) -> None:
+    """Keep every item's points, and a new one's products for later epochs."""
+    width = work.batch.width
+    for number, item in enumerate(work.batch.items):
+        live = scope.live[item.public.name]
+        live.points = tuple(points[number * width : (number + 1) * width])
+        live.products = tuple(products[number * width : (number + 1) * width])
+
+
+def matches(scope: ScopeState, position: int, epoch: int) -> list[tuple[bytes, ...]]:
+    """The groups of one (slot, level) among all live entries, in order.
+
+    The finder is kept while the epoch lasts and rebuilt from the stored points
+    after a restart or in a new epoch.
+    """
+    level = statement.positions(scope.policy)[position][1]
+    kept = scope.finders.get(position)
+    if kept is None or kept[0] != epoch:
+        kept = scope.finders[position] = (epoch, CurveFinder(level), set())
+    _, finder, seen = kept
+    for entry, live in scope.live.items():
+        if live.points and entry not in seen:
+            seen.add(entry)
+            finder.add(entry, live.points[position])
+    return list(finder.groups)
+
+
+def queue_releases(scope: ScopeState, number: int, epoch: int) -> None:
+    """Put every release that is due and was not made before into the queue."""
+    headers = {entry: live.public.header for entry, live in scope.live.items()}
+    for position, (slot, level) in enumerate(statement.positions(scope.policy)):
+        known = scope.groups.setdefault(position, [])
+        for members in matches(scope, position, epoch):
+            founders = next((group for group in known if set(group) <= set(members)), None)
+            if founders is None:
+                founders = members[:level]
+                known.append(founders)
+            name = release.group_name(scope.policy.scope, slot, level, founders)
+            for due in release.due(headers, members, name):
+                if due.name not in scope.released:
+                    scope.released.add(due.name)
+                    scope.queue.append((due, number))
+
+
+def release_items(
+    committee: Committee, secrets: TrusteeSecrets, scope: ScopeState
+) -> list[tuple[bytes, ReleaseItem]]:
+    """Recipient and signed share for everything in the queue that fits this batch."""
+    items = []
+    for due, number in scope.queue[: scope.policy.release_blobs]:
+        live = scope.live[due.entry]
+        share = live.secrets.shares.contents[due.content - 1]
+        item = release.make_item(
+            committee, secrets, due, live.public, share, scope=scope.policy.scope, batch=number
+        )
+        items.append((due.recipient, item))
+    return items
+
+
+def _check_departures(scope: ScopeState, plan: BatchPlan) -> None:
+    if plan.expired != expired_entries(scope, plan.opened_at):
+        raise StateConflict(Code.EXPIRED, "the plan names other expired entries than this trustee")
+    if len(set(plan.withdrawn)) != len(plan.withdrawn) or set(plan.withdrawn) & set(plan.expired):
+        raise StateConflict(Code.DUPLICATE, "an entry leaves twice in the plan")
+    for entry in plan.withdrawn:
+        if entry not in scope.withdrawals:
+            raise StateConflict(Code.UNKNOWN_ENTRY, "the plan withdraws what its owner did not")
+    overdue = {entry for entry, (_, seen) in scope.withdrawals.items() if plan.number > seen + 1}
+    if not overdue <= set(plan.withdrawn + plan.expired):
+        # A board that sits on a withdrawal must not get another batch out of it.
+        raise StateConflict(Code.OUT_OF_ORDER, "the plan leaves out a withdrawal that is due")

@@ -1,0 +1,151 @@
+"""The durable state of a trustee as canonical bytes, and back.
+
+Owns one generic, strict encoding of the plain data classes in protocol/state.py.
+Refuses to know where the bytes are kept and how they are encrypted. Fields
+marked as derived are left out and rebuilt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from notalone_crypto.codec import Reader, Writer
+from notalone_crypto.errors import Code, MalformedInput, Misuse
+from notalone_crypto.messages.committee import Desk, Organisation, ScopePolicy
+from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord
+from notalone_crypto.messages.filing import Acceptance, Header, Withdrawal
+from notalone_crypto.primitives.pedersen import Share
+from notalone_crypto.protocol.accept import EntryShares
+from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry
+from notalone_crypto.protocol.log import LogView
+from notalone_crypto.protocol.record import SealedRecord
+from notalone_crypto.protocol.release import Release
+from notalone_crypto.protocol.rounds import Point
+from notalone_crypto.protocol.state import (
+    CurrentBatch,
+    LiveEntry,
+    Outgoing,
+    PendingEntry,
+    Phase,
+    Post,
+    ScopeState,
+    TrusteeState,
+)
+
+T = TypeVar("T")
+
+# The number of a type is part of the stored format: append, never reorder.
+_CLASSES: tuple[type[Any], ...] = (
+    TrusteeState,
+    ScopeState,
+    CurrentBatch,
+    PendingEntry,
+    LiveEntry,
+    Post,
+    PublicEntry,
+    EntrySecrets,
+    EntryShares,
+    Share,
+    Point,
+    LogView,
+    SealedRecord,
+    Release,
+    ScopePolicy,
+    Organisation,
+    Desk,
+    BatchPlan,
+    BatchRecord,
+    Acceptance,
+    Header,
+    Withdrawal,
+)
+_ENUMS: tuple[type[Enum], ...] = (Phase, Outgoing)
+
+
+def dump(value: object) -> bytes:
+    """Canonical bytes of a state; raises Misuse for a type that is not part of one."""
+    writer = Writer()
+    _write(writer, value)
+    return writer.finish()
+
+
+def load(data: bytes, expected: type[T]) -> T:
+    """The state these bytes hold. Raises MalformedInput for anything else."""
+    reader = Reader(data)
+    value = _read(reader)
+    reader.finish()
+    if not isinstance(value, expected):
+        raise MalformedInput(Code.RANGE, f"the stored bytes are not a {expected.__name__}")
+    return value
+
+
+def _write(writer: Writer, value: Any) -> None:
+    if value is None:
+        writer.u8(0)
+    elif isinstance(value, Enum):
+        writer.u8(1).u8(_ENUMS.index(type(value))).text(value.value)
+    elif isinstance(value, int):
+        raw = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+        writer.u8(2).variable(raw)
+    elif isinstance(value, bytes):
+        writer.u8(3).variable(value)
+    elif isinstance(value, str):
+        writer.u8(4).text(value)
+    elif isinstance(value, tuple | list):
+        writer.u8(5 if isinstance(value, tuple) else 6).u32(len(value))
+        for item in value:
+            _write(writer, item)
+    elif isinstance(value, set | frozenset):
+        writer.u8(7).u32(len(value))
+        for encoded in sorted(dump(item) for item in value):
+            writer.variable(encoded)
+    elif isinstance(value, dict):
+        writer.u8(8).u32(len(value))
+        for key, item in value.items():  # order is part of the state
+            _write(writer, key)
+            _write(writer, item)
+    elif is_dataclass(value) and type(value) in _CLASSES:
+        writer.u8(9).u16(_CLASSES.index(type(value)))
+        for field in fields(value):
+            if not field.metadata.get("derived"):
+                _write(writer, getattr(value, field.name))
+    else:
+        raise Misuse(Code.RANGE, f"a {type(value).__name__} is not part of a state")
+
+
+def _read(reader: Reader) -> Any:  # noqa: C901, PLR0911 - one branch for each kind
+    kind = reader.u8()
+    if kind == 0:
+        return None
+    if kind == 1:
+        enum = _at(_ENUMS, reader.u8())
+        try:
+            return enum(reader.text())
+        except ValueError as error:
+            raise MalformedInput(Code.RANGE, "unknown value in a stored state") from error
+    if kind == 2:
+        return int.from_bytes(reader.variable(), "big", signed=True)
+    if kind == 3:
+        return reader.variable()
+    if kind == 4:
+        return reader.text()
+    if kind in (5, 6):
+        items = [_read(reader) for _ in range(reader.u32())]
+        return tuple(items) if kind == 5 else items
+    if kind == 7:
+        return {_read(Reader(reader.variable())) for _ in range(reader.u32())}
+    if kind == 8:
+        return {_read(reader): _read(reader) for _ in range(reader.u32())}
+    if kind == 9:
+        stored = _at(_CLASSES, reader.u16())
+        names = [field.name for field in fields(stored) if not field.metadata.get("derived")]
+        return stored(**{name: _read(reader) for name in names})
+    raise MalformedInput(Code.RANGE, "unknown kind in a stored state")
+
+
+def _at(table: tuple[type[T], ...], index: int) -> type[T]:
+    if index >= len(table):
+        raise MalformedInput(Code.RANGE, "unknown type in a stored state")
+    return table[index]

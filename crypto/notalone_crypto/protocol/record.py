@@ -1,0 +1,123 @@
+"""The record of a batch: one salted leaf, and each reporter's path to her own part.
+
+Owns salts, parts, leaf and their verification (specs/20-protocol.md#record).
+Refuses to know the log the leaf goes into (protocol/log.py). A leaf is made
+for every batch, empty or not, and its salt is known to trustees and named
+auditors only: anything finer told the public when matches happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from notalone_crypto.errors import Code, VerificationFailed
+from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord, Inclusion, PlanVote, RoundOne, RoundTwo
+from notalone_crypto.messages.wire import Message
+from notalone_crypto.primitives import merkle
+from notalone_crypto.primitives.group import RISTRETTO255
+from notalone_crypto.primitives.hashing import derive, digest
+from notalone_crypto.protocol.rounds import Point
+from notalone_crypto.suite import Tag
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """A batch's record with its salt; only the leaf is public."""
+
+    record: BatchRecord
+    salt: bytes = field(repr=False)
+    entries: tuple[bytes, ...]
+
+    @property
+    def leaf(self) -> bytes:
+        """32-byte content of the log's leaf."""
+        return digest(Tag.LEAF, self.salt, self.record.encode())
+
+    def inclusion(self, entry: bytes) -> Inclusion:
+        """The path to one entry's part, for its owner."""
+        position = self.entries.index(entry)
+        tree = _tree(self.salt, self.record.plan, self.entries)
+        return Inclusion(
+            entry,
+            _part_salt(self.salt, entry),
+            position,
+            len(self.entries),
+            tree.inclusion_proof(position),
+            self.record.plan,
+            self.record.messages,
+            self.record.outputs,
+            self.salt,
+        )
+
+
+def make_record(
+    plan: BatchPlan,
+    votes: Mapping[int, PlanVote],
+    first: Mapping[int, RoundOne],
+    second: Mapping[int, RoundTwo],
+    entries: Sequence[bytes],
+    points: Sequence[Point],
+) -> SealedRecord:
+    """The record everybody who followed the batch computes alike."""
+    salt = digest(Tag.RECORD_SALT, plan.fingerprint, *(votes[index].salt for index in sorted(votes)))
+    groups: tuple[Mapping[int, Message], ...] = (votes, first, second)
+    messages = [group[index].encode() for group in groups for index in sorted(group)]
+    outputs = [RISTRETTO255.encode_scalar(point.x) + point.curve for point in points]
+    names = tuple(entries)
+    record = BatchRecord(
+        plan.fingerprint,
+        digest(Tag.EVALUATION_MESSAGE, *messages),
+        digest(Tag.BATCH_RECORD, b"outputs", *outputs),
+        _tree(salt, plan.fingerprint, names).root(),
+    )
+    return SealedRecord(record, salt, names)
+
+
+def check_inclusion(inclusion: Inclusion, entry: bytes) -> bytes:
+    """The leaf (32 bytes) in which `entry` was counted; the caller then finds it in the log.
+
+    Raises: VerificationFailed (log.inclusion).
+    """
+    if inclusion.entry != entry:
+        raise VerificationFailed(Code.INCLUSION, "the path is for another entry")
+    part = merkle.leaf_hash(_part(inclusion.part_salt, inclusion.plan, entry))
+    root = _climb(part, inclusion)
+    record = BatchRecord(inclusion.plan, inclusion.messages, inclusion.outputs, root)
+    return digest(Tag.LEAF, inclusion.leaf_salt, record.encode())
+
+
+def _climb(part: bytes, inclusion: Inclusion) -> bytes:
+    """The root this path leads to (RFC 9162 section 2.1.3.2); the leaf's hash fixes it."""
+    position, last = inclusion.position, inclusion.count - 1
+    failure = VerificationFailed(Code.INCLUSION, "the path does not fit its position")
+    if not 0 <= position <= last:
+        raise failure
+    value = part
+    for node in inclusion.path:
+        if last == 0:
+            raise failure
+        if position & 1 or position == last:
+            value = merkle.node_hash(node, value)
+            while position and not position & 1:
+                position >>= 1
+                last >>= 1
+        else:
+            value = merkle.node_hash(value, node)
+        position >>= 1
+        last >>= 1
+    if last:
+        raise failure
+    return value
+
+
+def _tree(salt: bytes, plan: bytes, entries: Sequence[bytes]) -> merkle.MerkleTree:
+    return merkle.MerkleTree.of([_part(_part_salt(salt, entry), plan, entry) for entry in entries])
+
+
+def _part_salt(salt: bytes, entry: bytes) -> bytes:
+    return derive(salt, Tag.RECORD_SALT, entry)
+
+
+def _part(part_salt: bytes, plan: bytes, entry: bytes) -> bytes:
+    return digest(Tag.RECORD_PART, part_salt, plan, entry)
