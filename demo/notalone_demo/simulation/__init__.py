@@ -1,0 +1,1 @@
+"""A whole deployment in one process, behind the ports the real services use."""

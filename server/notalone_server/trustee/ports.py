@@ -1,0 +1,45 @@
+"""What a trustee needs from outside: the board, storage, a clock, randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from notalone_crypto.messages.evaluation import LogUpdate
+from notalone_crypto.messages.feed import FeedItem, FeedKind
+
+Clock = Callable[[], int]
+"""Seconds since 1970."""
+
+
+class BoardUnreachable(Exception):  # noqa: N818 - a state of the world, not a mistake
+    """The board did not answer; the next poll tries again."""
+
+
+class BoardPort(Protocol):
+    """The board as a trustee sees it. Every call may raise BoardUnreachable."""
+
+    def feed(self, scope: bytes, after: int) -> tuple[FeedItem, ...]:
+        """Items above a sequence number."""
+
+    def log_update(self, index: int, from_size: int) -> LogUpdate:
+        """Checkpoint and proofs for a leaf, from the caller's last view."""
+
+    def post(self, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
+        """Deliver a message; delivering it twice is harmless."""
+
+    def post_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+        """Deliver an owner's sealed path."""
+
+    def post_cosignature(self, data: bytes) -> None:
+        """Deliver a cosignature."""
+
+
+class TrusteeStore(Protocol):
+    """Durable bytes; `save` returns only once they are durable, and replaces all or nothing."""
+
+    def load(self) -> bytes | None:
+        """What was saved last, or None on a new machine."""
+
+    def save(self, data: bytes) -> None:
+        """Replace what is stored."""

@@ -1,0 +1,323 @@
+"""A trustee's worker: polls the board, feeds the machine, stores, then posts.
+
+Owns the order "store before post" and what is done with items that come too
+early, twice, out of order or damaged. Refuses to know cryptography and HTTP.
+It can be killed between any two instructions: what was posted is repeated
+byte for byte from the stored outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from notalone_crypto.errors import Code, CommitteeHalted, NotAloneError, StateConflict
+from notalone_crypto.messages.committee import ScopePolicy
+from notalone_crypto.messages.evaluation import BatchPlan, LogUpdate
+from notalone_crypto.messages.feed import CONFIDENTIAL_KINDS, Envelope, FeedItem, FeedKind, Nudge
+from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Header, Withdrawal
+from notalone_crypto.messages.roll import RollSnapshot
+from notalone_crypto.protocol import envelope, intake, log, persist
+from notalone_crypto.protocol.accept import View
+from notalone_crypto.protocol.evaluate import Machine
+from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
+from notalone_crypto.protocol.roll import check_snapshot
+from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState, TrusteeState
+from notalone_crypto.protocol.withdraw import period_of
+from notalone_crypto.randomness import Randomness
+from notalone_server.trustee.ports import BoardPort, Clock, TrusteeStore
+
+MAX_EARLY_POLLS = 200
+MAX_BAD_POLLS = 5
+_POSTED_AS = {
+    Outgoing.ACCEPTANCE: FeedKind.ACCEPTANCE,
+    Outgoing.COMPLAINT: FeedKind.COMPLAINT,
+    Outgoing.PLAN_VOTE: FeedKind.PLAN_VOTE,
+    Outgoing.ROUND_ONE: FeedKind.ROUND_ONE,
+    Outgoing.ROUND_TWO: FeedKind.ROUND_TWO,
+    Outgoing.RELEASES: FeedKind.RELEASES,
+    Outgoing.RECORD_VOTE: FeedKind.RECORD_VOTE,
+}
+_TOO_EARLY = {Code.OUT_OF_ORDER, Code.UNKNOWN_ENTRY, Code.BATCH_OPEN, Code.SCOPE, Code.SNAPSHOT}
+
+
+@dataclass(slots=True)
+class Durable:
+    """Everything the service itself must not forget, beside the machine's state."""
+
+    handled: dict[bytes, set[int]] = field(default_factory=dict)  # scope -> sequence numbers
+    attempts: dict[bytes, dict[int, int]] = field(default_factory=dict)
+    filings: dict[bytes, bytes] = field(default_factory=dict)  # entry -> filing, until a batch takes it
+    snapshots: dict[bytes, list[bytes]] = field(default_factory=dict)
+    refusals: list[tuple[int, str]] = field(default_factory=list)  # (sequence, code), content-free
+    unposted: list[Post] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TrusteeService:
+    """One trustee's worker over its ports."""
+
+    committee: Committee
+    secrets: TrusteeSecrets = field(repr=False)
+    board: BoardPort
+    store: TrusteeStore
+    clock: Clock
+    randomness: Randomness
+    approved_policies: frozenset[bytes]  # fingerprints the operator agreed to
+    machine: Machine = field(init=False)
+    durable: Durable = field(init=False)
+    halted: str = field(init=False, default="")
+    _last_codes: dict[int, Code] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Load what was stored; everything posted in open batches is posted again."""
+        stored = self.store.load()
+        state, self.durable = TrusteeState(), Durable()
+        if stored is not None:
+            parts = persist.load(stored, tuple)
+            state = parts[0]
+            self.durable = Durable(*parts[1:])
+        self.machine = Machine(self.committee, self.secrets, state)
+        for name in state.scopes:
+            self.durable.unposted += [post for post in self._repeat(name) if post not in self.durable.unposted]
+
+    def poll(self, scope_name: bytes) -> int:
+        """Handle everything new in one scope's feed; how many items were handled.
+
+        Items that came too early stay for the next poll. A halted committee
+        stays halted: `halted` then says why, for the operator.
+        """
+        self._flush()
+        handled = self.durable.handled.setdefault(scope_name, set())
+        after = 0
+        while after + 1 in handled:
+            after += 1
+        items = {item.sequence: item for item in self.board.feed(scope_name, after)}
+        waiting = [items[number] for number in sorted(items) if number not in handled]
+        done = 0
+        while waiting and not self.halted:
+            left = [item for item in waiting if not self._handle(scope_name, item)]
+            done += len(waiting) - len(left)
+            if len(left) == len(waiting):
+                self._give_up_on_old(scope_name, left)
+                break
+            waiting = left
+        return done
+
+    def status(self, scope_name: bytes) -> Phase:
+        """Where the scope's batch stands."""
+        scope = self.machine.state.scopes.get(scope_name)
+        return Phase.IDLE if scope is None else scope.phase
+
+    def _handle(self, scope_name: bytes, item: FeedItem) -> bool:
+        """One item: whether it is done with. State and posts are stored together before anything is posted."""
+        if self.halted:
+            return False
+        handled = self.durable.handled[scope_name]
+        try:
+            posts = self._dispatch(scope_name, item)
+        except CommitteeHalted as error:
+            self.halted = str(error)
+            self._save()
+            return False
+        except NotAloneError as error:
+            if error.code == Code.ROLLBACK:
+                self.halted = str(error)
+                self._save()
+            self._last_codes[item.sequence] = error.code
+            return False
+        handled.add(item.sequence)
+        self.durable.attempts.get(scope_name, {}).pop(item.sequence, None)
+        self._last_codes.pop(item.sequence, None)
+        self.durable.unposted += posts
+        self._save()
+        self._flush()
+        return True
+
+    def _give_up_on_old(self, scope_name: bytes, left: list[FeedItem]) -> None:
+        """Count one failed poll for each item; refuse those that can no longer become good.
+
+        A damaged copy may be read again whole, so nothing is refused at once.
+        """
+        attempts = self.durable.attempts.setdefault(scope_name, {})
+        for item in left:
+            attempts[item.sequence] = attempts.get(item.sequence, 0) + 1
+            code = self._last_codes.get(item.sequence, Code.OUT_OF_ORDER)
+            limit = MAX_EARLY_POLLS if code in _TOO_EARLY else MAX_BAD_POLLS
+            if attempts[item.sequence] >= limit:
+                self.durable.refusals.append((item.sequence, code.value))
+                self.durable.handled[scope_name].add(item.sequence)
+                del attempts[item.sequence]
+        self._save()
+
+    def _dispatch(self, scope_name: bytes, item: FeedItem) -> list[Post]:
+        kind = FeedKind(item.kind)
+        if kind in CONFIDENTIAL_KINDS:
+            opened = envelope.open_for(
+                self.committee, scope_name, item.kind, Envelope.decode(item.payload), self.secrets.channel_key
+            )
+            return self.machine.receive_message(
+                scope_name, _outgoing_of(kind), opened, self.randomness
+            )
+        handlers: dict[FeedKind, Callable[[bytes, bytes], list[Post]]] = {
+            FeedKind.SNAPSHOT: self._snapshot,
+            FeedKind.FILING: self._filing,
+            FeedKind.ACCEPTANCE: self._acceptance,
+            FeedKind.COMPLAINT: self._complaint,
+            FeedKind.WITHDRAWAL: self._withdrawal,
+            FeedKind.PLAN: self._plan,
+            FeedKind.RECORD_VOTE: self._record_vote,
+            FeedKind.RELEASES: lambda _scope, _payload: [],
+            FeedKind.BATCH_LEAF: self._batch_leaf,
+            FeedKind.BATCH_NOTE: self._batch_note,
+            FeedKind.POLICY: self._policy,
+            FeedKind.POLICY_LEAF: self._policy_leaf,
+            FeedKind.POLICY_NOTE: self._policy_note,
+        }
+        return handlers[kind](scope_name, item.payload)
+
+    def _snapshot(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        scope = self._installed(scope_name)
+        snapshot = RollSnapshot.decode(payload)
+        issuers = [organisation.issuer_key for organisation in scope.policy.organisations]
+        check_snapshot(snapshot, scope=scope_name, issuer_keys=issuers, minimum=0)
+        kept = self.durable.snapshots.setdefault(scope_name, [])
+        kept.append(payload)
+        del kept[:-64]
+        return []
+
+    def _filing(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        scope = self._installed(scope_name)
+        filing = Filing.decode(payload)
+        posts, errors = intake.receive_filings(
+            self.machine.state, self.secrets, self._view(scope), [filing], self.randomness
+        )
+        if errors[0] is not None:
+            raise errors[0]
+        self.durable.filings[Header.decode(filing.header).entry] = payload
+        return posts
+
+    def _acceptance(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        scope = self._installed(scope_name)
+        intake.receive_acceptance(self.machine.state, self._view(scope), Acceptance.decode(payload))
+        return []
+
+    def _complaint(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        scope = self._installed(scope_name)
+        complaint = BundleComplaint.decode(payload)
+        if complaint.trustee == self.secrets.index:
+            return []
+        data = self.durable.filings.get(complaint.entry)
+        if data is None:
+            raise StateConflict(Code.UNKNOWN_ENTRY, "a complaint about a filing not seen here")
+        intake.receive_complaint(self.machine.state, self._view(scope), Filing.decode(data), complaint)
+        return []
+
+    def _withdrawal(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        scope = self._installed(scope_name)
+        intake.receive_withdrawal(self.machine.state, self._view(scope), Withdrawal.decode(payload))
+        return []
+
+    def _plan(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        plan = BatchPlan.decode(payload)
+        if plan.scope != scope_name:
+            raise StateConflict(Code.SCOPE, "a plan in another scope's feed")
+        self._installed(scope_name)
+        posts = self.machine.receive_plan(plan, self.clock(), self.randomness)
+        for entry in plan.entries:
+            self.durable.filings.pop(entry, None)
+        return posts
+
+    def _record_vote(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        return self.machine.receive_message(scope_name, Outgoing.RECORD_VOTE, payload, self.randomness)
+
+    def _batch_leaf(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        update = self.board.log_update(Nudge.decode(payload).index, self.machine.state.log.size)
+        return self.machine.receive_log(scope_name, update, self.clock())
+
+    def _batch_note(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        return self.machine.receive_note(scope_name, LogUpdate.decode(payload).note)
+
+    def _policy(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        policy = ScopePolicy.decode(payload)
+        if policy.scope != scope_name or policy.fingerprint not in self.approved_policies:
+            raise StateConflict(Code.POLICY, "the operator did not approve this policy")
+        self.durable.snapshots.setdefault(b"policy" + scope_name, [])[:] = [payload]
+        return []
+
+    def _policy_leaf(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        policy = self._announced(scope_name)
+        update = self.board.log_update(Nudge.decode(payload).index, self.machine.state.log.size)
+        return [self.machine.approve_policy(policy, update, self.clock())]
+
+    def _policy_note(self, scope_name: bytes, payload: bytes) -> list[Post]:
+        update = LogUpdate.decode(payload)
+        self.machine.install_policy(self._announced(scope_name), update.note, update.index, update.inclusion)
+        return []
+
+    def _announced(self, scope_name: bytes) -> ScopePolicy:
+        kept = self.durable.snapshots.get(b"policy" + scope_name)
+        if not kept:
+            raise StateConflict(Code.OUT_OF_ORDER, "no policy was announced")
+        return ScopePolicy.decode(kept[0])
+
+    def _installed(self, scope_name: bytes) -> ScopeState:
+        scope = self.machine.state.scopes.get(scope_name)
+        if scope is None:
+            raise StateConflict(Code.SCOPE, "the scope's policy is not in the log yet")
+        return scope
+
+    def _view(self, scope: ScopeState) -> View:
+        now = self.clock()
+        known = [RollSnapshot.decode(data) for data in self.durable.snapshots.get(scope.policy.scope, [])]
+        newest = {(snapshot.issuer_key, snapshot.cohort): snapshot for snapshot in known}
+        return View(
+            self.committee, scope.policy, known, newest, period_of(now, scope.policy.period_days), now
+        )
+
+    def _repeat(self, scope_name: bytes) -> list[Post]:
+        scope = self.machine.state.scopes[scope_name]
+        return [] if scope.phase == Phase.HALTED else self.machine.repeat(scope_name)
+
+    def _save(self) -> None:
+        durable = self.durable
+        self.store.save(
+            persist.dump(
+                (
+                    self.machine.state,
+                    durable.handled,
+                    durable.attempts,
+                    durable.filings,
+                    durable.snapshots,
+                    durable.refusals,
+                    durable.unposted,
+                )
+            )
+        )
+
+    def _flush(self) -> None:
+        """Post what is stored and not yet posted; a kill in between only posts it twice."""
+        while self.durable.unposted:
+            post = self.durable.unposted[0]
+            self._deliver(post)
+            self.durable.unposted.pop(0)
+
+    def _deliver(self, post: Post) -> None:
+        if post.kind == Outgoing.COSIGNATURE:
+            self.board.post_cosignature(post.payload)
+        elif post.kind == Outgoing.INCLUSION:
+            self.board.post_inclusion(post.scope, post.recipient, post.payload)
+        else:
+            kind = _POSTED_AS[post.kind]
+            payload = post.payload
+            if kind in CONFIDENTIAL_KINDS:
+                payload = envelope.seal(self.committee, post.scope, int(kind), payload, self.randomness).encode()
+            self.board.post(self.secrets.index, post.scope, kind, payload)
+
+
+def _outgoing_of(kind: FeedKind) -> Outgoing:
+    return {
+        FeedKind.PLAN_VOTE: Outgoing.PLAN_VOTE,
+        FeedKind.ROUND_ONE: Outgoing.ROUND_ONE,
+        FeedKind.ROUND_TWO: Outgoing.ROUND_TWO,
+    }[kind]
