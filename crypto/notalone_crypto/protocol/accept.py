@@ -158,18 +158,25 @@ def accept(
 
     After it no complaint counts: the bundle was good.
     """
+    return accept_entry(committee, policy, secrets, header.entry, filing.fingerprint)
+
+
+def accept_entry(
+    committee: Committee, policy: ScopePolicy, secrets: TrusteeSecrets, entry: bytes, filing: bytes
+) -> Acceptance:
+    """ACCEPT by names alone (32 bytes each): for a filing, or for an entry carried into a new generation."""
     rows = []
     for subset in prss.held_subsets(committee.count, committee.threshold, secrets.index):
         row = []
         for slot, level in statement.positions(policy):
-            context = committee.subset_context(header.entry, slot, level)
+            context = committee.subset_context(entry, slot, level)
             row += [
                 prss.subset_value(secrets.subset_keys[subset], context, number).commitment()
                 for number in range(committee.threshold)
             ]
         rows.append(tuple(row))
     message = Acceptance(
-        header.entry, filing.fingerprint, secrets.index, committee.manifest.generation, tuple(rows), UNSIGNED
+        entry, filing, secrets.index, committee.manifest.generation, tuple(rows), UNSIGNED
     )
     return sign_message(message, secrets.signing_key, Tag.ACCEPT)
 

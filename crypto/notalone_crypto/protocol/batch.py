@@ -97,7 +97,9 @@ def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, pl
         scope.gone.add(entry)
     for entry, rows in agreed.items():
         pending = scope.pending.pop(entry)
-        public = PublicEntry(pending.header, pending.first_introduction, pending.second_introduction, rows)
+        public = PublicEntry(
+            pending.header, pending.first_introduction, pending.second_introduction, rows, pending.rows
+        )
         own = derive_secrets(committee, scope.policy, secrets, pending.header, pending.shares)
         scope.live[entry] = LiveEntry(public, own, (), ())
     departed = set(plan.withdrawn + plan.expired)
@@ -145,14 +147,22 @@ def matches(scope: ScopeState, position: int, epoch: int) -> list[tuple[bytes, .
     after a restart or in a new epoch.
     """
     level = statement.positions(scope.policy)[position][1]
+    outputs = [(entry, live.points[position]) for entry, live in scope.live.items() if live.points]
     kept = scope.finders.get(position)
-    if kept is None or kept[0] != epoch:
-        kept = scope.finders[position] = (epoch, CurveFinder(level), set())
-    _, finder, seen = kept
-    for entry, live in scope.live.items():
-        if live.points and entry not in seen:
-            seen.add(entry)
-            finder.add(entry, live.points[position])
+    if kept is not None and kept[0] == epoch:
+        finder = kept[1]
+        known = kept[2]
+        for entry, point in outputs:
+            if entry not in known:
+                known.add(entry)
+                finder.add(entry, point)
+    else:
+        # Equal x and a common curve hold in every epoch or in none: what was
+        # searched before needs no second search, else one withdrawal costs N^2.
+        searched, groups = scope.searched.get(position, ((), ()))
+        finder, _ = CurveFinder.resume(level, outputs, searched, groups)
+        scope.finders[position] = (epoch, finder, {entry for entry, _ in outputs})
+    scope.searched[position] = (finder.representatives, finder.groups)
     return list(finder.groups)
 
 

@@ -49,11 +49,20 @@ class PrivatePart:
 
 
 def create_keys(
-    parameters: CommitteeParameters, index: int, randomness: Randomness, generation: int = 0
+    parameters: CommitteeParameters,
+    index: int,
+    randomness: Randomness,
+    generation: int = 0,
+    signing_key: signing.SigningKey | None = None,
 ) -> tuple[CeremonyKeys, TrusteeKeys]:
-    """Fresh keys of trustee `index` and their public part, proved and self-signed."""
+    """Fresh keys of trustee `index` and their public part, proved and self-signed.
+
+    Who stays from one generation to the next may keep its signing key, nothing else.
+    """
     keys = CeremonyKeys(
-        signing.generate_key(randomness), hpke.generate_key(randomness), kem.generate_key(randomness)
+        signing_key or signing.generate_key(randomness),
+        hpke.generate_key(randomness),
+        kem.generate_key(randomness),
     )
     session = _keys_session(parameters, index, generation)
     public = TrusteeKeys(
@@ -99,13 +108,17 @@ def deal(
     public: Sequence[TrusteeKeys],
     index: int,
     randomness: Randomness,
+    levels: tuple[int, ...] | None = None,
 ) -> Dealing:
-    """One trustee's dealing: a share of a random key per level, a contribution per held subset."""
+    """One trustee's dealing: a share of a random key per level, a contribution per held subset.
+
+    `levels` is empty in a re-share that keeps the keys (protocol/reshare.py).
+    """
     count, threshold = parameters.count, parameters.threshold
     generation = public[index - 1].generation
     dealings = [
         pedersen.deal(random_scalar(randomness), random_scalar(randomness), threshold, count, randomness)
-        for _ in parameters.levels
+        for _ in (parameters.levels if levels is None else levels)
     ]
     contributions = {
         subset: randomness(SECRET_LENGTH) for subset in prss.held_subsets(count, threshold, index)
@@ -139,7 +152,10 @@ def deal(
 
 
 def check_dealing(
-    parameters: CommitteeParameters, public: Sequence[TrusteeKeys], dealing: Dealing
+    parameters: CommitteeParameters,
+    public: Sequence[TrusteeKeys],
+    dealing: Dealing,
+    levels: tuple[int, ...] | None = None,
 ) -> None:
     """What anybody can check of a dealing; raises CeremonyFailed naming the dealer."""
     culprit = (dealing.dealer,)
@@ -152,7 +168,8 @@ def check_dealing(
     held = prss.held_subsets(parameters.count, parameters.threshold, dealing.dealer)
     if dealing.committee != parameters.committee or dealing.generation != public[0].generation:
         raise CeremonyFailed(Code.COMMITTEE, "a dealing for another committee", culprits=culprit)
-    if len(dealing.commitments) != len(parameters.levels) or any(
+    expected = parameters.levels if levels is None else levels
+    if len(dealing.commitments) != len(expected) or any(
         len(row) != parameters.threshold for row in dealing.commitments
     ):
         raise CeremonyFailed(Code.COMMITMENT_LENGTH, "a dealing has a wrong degree", culprits=culprit)
@@ -227,15 +244,23 @@ def combine(
     index: int,
     dealings: Sequence[Dealing],
     parts: Sequence[PrivatePart],
+    level_shares: Mapping[int, Share] | None = None,
+    resharing: bytes = b"",
 ) -> tuple[TrusteeSecrets, SubsetHashes]:
-    """Add all dealings up to this trustee's secrets; the hashes let others see a lie about keys."""
-    level_shares = {}
-    for position, level in enumerate(parameters.levels):
-        level_shares[level] = Share(
-            index,
-            sum(part.shares[position].value for part in parts) % ORDER,
-            sum(part.shares[position].blind for part in parts) % ORDER,
-        )
+    """Add all dealings up to this trustee's secrets; the hashes let others see a lie about keys.
+
+    A re-share gives `level_shares` where it keeps the keys, and the hash of
+    everything it re-shared, so that consent covers that too.
+    """
+    if level_shares is None:
+        level_shares = {
+            level: Share(
+                index,
+                sum(part.shares[position].value for part in parts) % ORDER,
+                sum(part.shares[position].blind for part in parts) % ORDER,
+            )
+            for position, level in enumerate(parameters.levels)
+        }
     subset_keys = {}
     for subset in prss.held_subsets(parameters.count, parameters.threshold, index):
         given = [part.contributions[subset] for part in parts if subset in part.contributions]
@@ -247,7 +272,7 @@ def combine(
         parameters.committee,
         dealings[0].generation,
         index,
-        _dealings_hash(dealings),
+        _dealings_hash(dealings, resharing),
         tuple(prss.subset_key_hash(key, subset) for subset, key in subset_keys.items()),
         UNSIGNED,
     )
@@ -263,6 +288,8 @@ def assemble_manifest(
     board_key: bytes,
     auditors: tuple[bytes, ...],
     previous: bytes = bytes(32),
+    level_rows: tuple[tuple[bytes, ...], ...] | None = None,
+    resharing: bytes = b"",
 ) -> Manifest:
     """The manifest everybody computes from the public messages.
 
@@ -271,7 +298,7 @@ def assemble_manifest(
     """
     if [dealing.dealer for dealing in dealings] != list(range(1, parameters.count + 1)):
         raise CeremonyFailed(Code.DEALING, "a dealing from every trustee is needed, in order")
-    expected = _dealings_hash(dealings)
+    expected = _dealings_hash(dealings, resharing)
     known: dict[prss.Subset, bytes] = {}
     for message in hashes:
         check_signature(message, public[message.index - 1].verify_key, Tag.SUBSET_KEY_HASH)
@@ -290,8 +317,8 @@ def assemble_manifest(
                 )
     if {message.index for message in hashes} != set(range(1, parameters.count + 1)):
         raise CeremonyFailed(Code.DEALING, "subset hashes of every trustee are needed")
-    rows = []
-    for position in range(len(parameters.levels)):
+    rows = list(level_rows or ())
+    for position in range(len(parameters.levels) if level_rows is None else 0):
         columns = zip(*(dealing.commitments[position] for dealing in dealings), strict=True)
         rows.append(tuple(RISTRETTO255.small_combination([1] * len(column), column) for column in columns))
     return Manifest(
@@ -361,5 +388,5 @@ def _complaint_session(parameters: CommitteeParameters, accuser: int, dealing: D
     return digest(Tag.COMPLAINT, parameters.committee, bytes([accuser]), dealing.encode())
 
 
-def _dealings_hash(dealings: Sequence[Dealing]) -> bytes:
-    return digest(Tag.DEALING, b"all", *(dealing.encode() for dealing in dealings))
+def _dealings_hash(dealings: Sequence[Dealing], resharing: bytes) -> bytes:
+    return digest(Tag.DEALING, b"all", resharing, *(dealing.encode() for dealing in dealings))

@@ -21,14 +21,31 @@ from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.suite import Tag
 
 
+Rows = tuple[tuple[bytes, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRows:
+    """Commitment rows that a re-share put in place of the header's; empty means never re-shared.
+
+    `masks` is empty too where masks are (again) those of the subset keys.
+    """
+
+    identifiers: Rows = ()
+    inverses: Rows = ()
+    contents: Rows = ()
+    masks: Rows = ()
+
+
 @dataclass(frozen=True, slots=True)
 class PublicEntry:
-    """Header and agreed subset commitments: all that verifying its evaluation needs."""
+    """Header, agreed subset commitments, current rows: all that verifying its evaluation needs."""
 
     header: Header
     first_introduction: bytes
     second_introduction: bytes
     subset_rows: Mapping[prss.Subset, tuple[bytes, ...]]  # per (slot, level): mask, then zero parts
+    rows: EntryRows = EntryRows()
 
     @property
     def name(self) -> bytes:
@@ -38,10 +55,27 @@ class PublicEntry:
     def commitments_digest(self) -> bytes:
         """32-byte hash of all subset commitments, part of every round's weights."""
         rows = [bytes(subset) + b"".join(row) for subset, row in self.subset_rows.items()]
+        if self.rows != EntryRows():
+            current = (self.rows.identifiers, self.rows.inverses, self.rows.contents, self.rows.masks)
+            rows += [digest(Tag.RESHARE, *map(b"".join, table)) for table in current]
         return digest(Tag.ACCEPT, self.name, *rows)
+
+    def identifier_row(self, position: int) -> tuple[bytes, ...]:
+        """The m commitments to the identifier's sharing at a position."""  # spec: M
+        return (self.rows.identifiers or self.header.identifier_commitments)[position]
+
+    def inverse_row(self, position: int) -> tuple[bytes, ...]:
+        """The m commitments to the inverse's sharing at a position."""  # spec: V
+        return (self.rows.inverses or self.header.inverse_commitments)[position]
+
+    def content_row(self, content: int) -> tuple[bytes, ...]:
+        """The m commitments to the sharing of content key 1 or 2."""
+        return (self.rows.contents or self.header.content_commitments)[content - 1]
 
     def mask_terms(self, threshold: int, position: int, index: int) -> list[tuple[int, bytes]]:
         """Public combination that commits to trustee `index`'s mask share at a position."""  # spec: R_i
+        if self.rows.masks:
+            return [(index**degree, element) for degree, element in enumerate(self.rows.masks[position])]
         return [
             (prss.coefficient(subset, index), row[position * threshold])
             for subset, row in self.subset_rows.items()

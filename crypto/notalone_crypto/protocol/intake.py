@@ -92,6 +92,9 @@ def receive_complaint(
         raise StateConflict(Code.OUT_OF_ORDER, "a complaint after acceptance counts for nothing")
     if complaint.entry != entry or complaint.filing != filing.fingerprint:
         raise StateConflict(Code.UNKNOWN_ENTRY, "a complaint about another filing")
+    if header.generation != view.committee.manifest.generation:
+        # A carried entry's old bundles open under no new key: that is nobody's fault.
+        raise StateConflict(Code.GENERATION, "a complaint about a filing of an older generation")
     verdict = accept.judge(view.committee, filing, header, complaint)
     if verdict.culprits:
         raise verdict

@@ -18,7 +18,7 @@ from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord
 from notalone_crypto.messages.filing import Acceptance, Header, Withdrawal
 from notalone_crypto.primitives.pedersen import Share
 from notalone_crypto.protocol.accept import EntryShares
-from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry
+from notalone_crypto.protocol.entries import EntryRows, EntrySecrets, PublicEntry
 from notalone_crypto.protocol.log import LogView
 from notalone_crypto.protocol.record import SealedRecord
 from notalone_crypto.protocol.release import Release
@@ -60,6 +60,7 @@ _CLASSES: tuple[type[Any], ...] = (
     Acceptance,
     Header,
     Withdrawal,
+    EntryRows,
 )
 _ENUMS: tuple[type[Enum], ...] = (Phase, Outgoing)
 

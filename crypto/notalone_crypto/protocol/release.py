@@ -117,7 +117,7 @@ def make_item(
         release.entry,
         header.quota_tag,
         release.content,
-        header.content_commitments[release.content - 1],
+        public.content_row(release.content),
         introduction,
         secrets.index,
         encode_share(share),

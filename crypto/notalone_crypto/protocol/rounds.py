@@ -126,7 +126,7 @@ def round_one_statement(batch: Batch, message: RoundOne) -> tuple[bytes, LinearR
     for number, item in enumerate(batch.items):
         for position in range(len(positions)):
             weight = next(weights)
-            row = item.public.header.inverse_commitments[position]
+            row = item.public.inverse_row(position)
             images[position] += [(weight * power, element) for power, element in zip(powers, row, strict=True)]
             outputs[position].append((weight, message.duplicates[number * len(positions) + position]))
     for position, (slot, level) in enumerate(positions):
@@ -157,7 +157,7 @@ def round_one_statement(batch: Batch, message: RoundOne) -> tuple[bytes, LinearR
                 (-weight * factor, element)
                 for factor, element in item.public.zero_terms(threshold, position, index)
             ]
-            row = item.public.header.identifier_commitments[position]
+            row = item.public.identifier_row(position)
             for power, identifier, key in zip(powers, row, committee.level_row(level), strict=True):
                 product_terms += [(mask, identifier, weight * power), (mask, key, weight * power)]
     if product_terms:

@@ -17,7 +17,7 @@ from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan
 from notalone_crypto.messages.filing import Acceptance, Header, Withdrawal
 from notalone_crypto.protocol.accept import EntryShares
-from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry
+from notalone_crypto.protocol.entries import EntryRows, EntrySecrets, PublicEntry
 from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.log import LogView
 from notalone_crypto.protocol.record import SealedRecord
@@ -103,6 +103,7 @@ class PendingEntry:
     shares: EntryShares = field(repr=False)
     own: bytes  # this trustee's acceptance, to repeat
     acceptances: dict[int, Acceptance] = field(default_factory=dict)
+    rows: EntryRows = field(default_factory=EntryRows)  # of an entry carried over from an older generation
 
 
 @dataclass(slots=True)
@@ -150,6 +151,8 @@ class ScopeState:
     batch: CurrentBatch | None = None
     last_outbox: list[Post] = field(default_factory=list)  # of the batch before, for who was away
     last_batch: tuple[bytes, dict[str, dict[int, bytes]]] = field(default_factory=lambda: (b"", {}))
+    # position -> entries the finder compared with all others, and the groups it found
+    searched: dict[int, tuple[tuple[bytes, ...], tuple[tuple[bytes, ...], ...]]] = field(default_factory=dict)
     # Derived from `live`, never stored: position -> (epoch, finder, entries it has).
     finders: dict[int, tuple[int, CurveFinder, set[bytes]]] = field(
         default_factory=dict, repr=False, compare=False, metadata={"derived": True}
