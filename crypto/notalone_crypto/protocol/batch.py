@@ -7,10 +7,11 @@ trustees (protocol/evaluate.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, ContextMismatch, StateConflict
+from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan
 from notalone_crypto.messages.release import ReleaseItem
 from notalone_crypto.protocol import release, statement
@@ -18,7 +19,7 @@ from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, d
 from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.rounds import Batch, Item, Point
-from notalone_crypto.protocol.state import LiveEntry, ScopeState
+from notalone_crypto.protocol.state import LiveEntry, PendingEntry, ScopeState, TrusteeState
 from notalone_crypto.protocol.withdraw import has_expired
 
 CLOCK_TOLERANCE_SECONDS = 600
@@ -82,6 +83,21 @@ def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, pl
 
     Raises: CommitteeHalted before anything was changed or posted.
     """
+
+    def own(pending: PendingEntry) -> EntrySecrets:
+        return derive_secrets(committee, scope.policy, secrets, pending.header, pending.shares)
+
+    apply_plan(committee, scope, plan, own)
+
+
+def apply_plan(
+    committee: Committee, scope: ScopeState, plan: BatchPlan, secrets_of: Callable[[PendingEntry], EntrySecrets]
+) -> None:
+    """What a plan does to the live entries; `secrets_of` is asked once for each new one.
+
+    An auditor, who has no secrets, applies the same rules.
+    Raises: CommitteeHalted before anything was changed.
+    """
     agreed = {
         entry: agree(committee, list(scope.pending[entry].acceptances.values()))
         for entry in plan.entries
@@ -100,8 +116,7 @@ def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, pl
         public = PublicEntry(
             pending.header, pending.first_introduction, pending.second_introduction, rows, pending.rows
         )
-        own = derive_secrets(committee, scope.policy, secrets, pending.header, pending.shares)
-        scope.live[entry] = LiveEntry(public, own, (), ())
+        scope.live[entry] = LiveEntry(public, secrets_of(pending), (), ())
     departed = set(plan.withdrawn + plan.expired)
     if not departed:
         return
@@ -113,6 +128,34 @@ def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, pl
         for due, number in scope.queue
         if not departed & {due.entry, *due.members} and due.recipient not in left_keys
     ]
+
+
+def close(scope: ScopeState, plan: BatchPlan, leaf: bytes) -> None:
+    """Remember a closed batch: what the next plan must follow."""
+    scope.number = plan.number
+    scope.epoch = plan.epoch
+    scope.opened_at = plan.opened_at
+    scope.leaf = leaf
+    scope.batch = None
+
+
+def adopt_policy(committee: Committee, state: TrusteeState, policy: ScopePolicy) -> None:
+    """Serve a scope under a policy that the caller found in the cosigned log.
+
+    Raises: ContextMismatch (context.policy) for a change of slots or levels,
+    which would make old entries unreadable; StateConflict (state.batch_open).
+    """
+    if not set(policy.levels) <= set(committee.manifest.parameters.levels):
+        raise ContextMismatch(Code.POLICY, "the committee has no key for a level of this policy")
+    known = state.scopes.get(policy.scope)
+    if known is None:
+        state.scopes[policy.scope] = ScopeState(policy)
+    elif (known.policy.slots, known.policy.levels) != (policy.slots, policy.levels):
+        raise ContextMismatch(Code.POLICY, "slots and levels of a scope never change")
+    elif known.batch is not None:
+        raise StateConflict(Code.BATCH_OPEN, "a policy changes between batches only")
+    else:
+        known.policy = policy
 
 
 def workload(committee: Committee, scope: ScopeState, plan: BatchPlan) -> Workload:

@@ -106,14 +106,14 @@ class Machine:
         check_signature(message, self.committee.verify_key(message.trustee), tag)
         if scope.batch is None or message.plan != scope.batch.plan.fingerprint:
             if scope.last_batch[0] == message.plan:
-                _same_as_before(scope.last_batch[1], kind, message.trustee, message)
+                same_as_before(scope.last_batch[1], kind, message.trustee, message)
                 return []
             raise StateConflict(Code.OUT_OF_ORDER, "a message of another batch", culprits=(message.trustee,))
         if message.trustee not in scope.batch.plan.evaluators:
             raise StateConflict(Code.OUT_OF_ORDER, "this trustee does not evaluate", culprits=(message.trustee,))
         received = scope.batch.received.setdefault(kind, {})
         if message.trustee in received:
-            _same_as_before(scope.batch.received, kind, message.trustee, message)
+            same_as_before(scope.batch.received, kind, message.trustee, message)
             return []
         received[message.trustee] = payload
         return self._settle(scope, randomness)
@@ -148,13 +148,9 @@ class Machine:
         if (head.size, head.root) != (batch.cosigned.size, batch.cosigned.root):
             raise VerificationFailed(Code.FORK, "the quorum cosigned another tree than the one shown here")
         scope.phase = TRANSITIONS[scope.phase, Event.NOTE]
-        scope.number = batch.plan.number
-        scope.epoch = batch.plan.epoch
-        scope.opened_at = batch.plan.opened_at
-        scope.leaf = batch.sealed_record.leaf
         scope.last_outbox = batch.outbox
         scope.last_batch = (batch.plan.fingerprint, batch.received)
-        scope.batch = None
+        batches.close(scope, batch.plan, batch.sealed_record.leaf)
         return []
 
     def approve_policy(self, policy: ScopePolicy, update: LogUpdate, now: int) -> Post:
@@ -174,17 +170,7 @@ class Machine:
         a change of slots or levels, which would make old entries unreadable.
         """
         log.check_leaf(self.committee, note, log.policy_leaf(policy), index, inclusion)
-        if not set(policy.levels) <= set(self.committee.manifest.parameters.levels):
-            raise ContextMismatch(Code.POLICY, "the committee has no key for a level of this policy")
-        known = self.state.scopes.get(policy.scope)
-        if known is None:
-            self.state.scopes[policy.scope] = ScopeState(policy)
-        elif (known.policy.slots, known.policy.levels) != (policy.slots, policy.levels):
-            raise ContextMismatch(Code.POLICY, "slots and levels of a scope never change")
-        elif known.batch is not None:
-            raise StateConflict(Code.BATCH_OPEN, "a policy changes between batches only")
-        else:
-            known.policy = policy
+        batches.adopt_policy(self.committee, self.state, policy)
 
     def repeat(self, scope_name: bytes) -> list[Post]:
         """Everything posted in the current and the last batch, for a peer or a board that lost it."""
@@ -251,7 +237,7 @@ class Machine:
     def _start_round_two(self, scope: ScopeState, batch: CurrentBatch, randomness: Randomness) -> None:
         work = batches.workload(self.committee, scope, batch.plan)
         messages = _decoded(batch, Outgoing.ROUND_ONE, RoundOne)
-        _check_counts(work.batch, list(messages.values()))
+        check_counts(work.batch, list(messages.values()))
         others = [message for index, message in messages.items() if index != self.secrets.index]
         rounds.check_round_one(work.batch, others)
         xs, products = rounds.combine_round_one(work.batch, messages)
@@ -263,7 +249,7 @@ class Machine:
     def _finish(self, scope: ScopeState, batch: CurrentBatch, randomness: Randomness) -> None:
         work = batches.workload(self.committee, scope, batch.plan)
         second = _decoded(batch, Outgoing.ROUND_TWO, RoundTwo)
-        _check_counts(work.batch, list(second.values()))
+        check_counts(work.batch, list(second.values()))
         others = [message for index, message in second.items() if index != self.secrets.index]
         rounds.check_round_two(work.batch, others, batch.xs)
         points = rounds.combine_round_two(work.batch, second, batch.xs, batch.products)
@@ -319,7 +305,8 @@ def _decoded(batch: CurrentBatch, kind: Outgoing, message_type: type[M]) -> dict
     return {index: message_type.decode(payload) for index, payload in sorted(batch.received.get(kind, {}).items())}
 
 
-def _check_counts(batch: rounds.Batch, messages: list[RoundOne] | list[RoundTwo]) -> None:
+def check_counts(batch: rounds.Batch, messages: list[RoundOne] | list[RoundTwo]) -> None:
+    """Raise VerificationFailed naming the sender of a message with a wrong number of values."""
     for message in messages:
         try:
             batch.check_counts(message)
@@ -327,13 +314,13 @@ def _check_counts(batch: rounds.Batch, messages: list[RoundOne] | list[RoundTwo]
             raise VerificationFailed(error.code, error.detail, culprits=(message.trustee,)) from error
 
 
-def _same_as_before(
+def same_as_before(
     received: dict[str, dict[int, bytes]],
     kind: Outgoing,
     trustee: int,
     message: PlanVote | RoundOne | RoundTwo | RecordVote,
 ) -> None:
-    """A repeated message may carry a fresh proof, never other values."""
+    """Raise StateConflict (state.equivocation): a repeat may carry a fresh proof, never other values."""
     known = received.get(kind, {}).get(trustee)
     if known is None or known == message.encode():
         return

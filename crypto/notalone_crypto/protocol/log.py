@@ -72,13 +72,17 @@ def cosign(
 
 def check_quorum(committee: Committee, note: bytes) -> checkpoint.Checkpoint:
     """The checkpoint of a note that a quorum cosigned. Raises VerificationFailed."""
+    return verify_note(committee, note).checkpoint
+
+
+def verify_note(committee: Committee, note: bytes) -> checkpoint.VerifiedCheckpoint:
+    """The same with who cosigned it and when. Raises VerificationFailed."""
     names = {
         cosigner_name(committee, keys.index): keys.verify_key for keys in committee.manifest.trustees
     }
-    verified = checkpoint.verify_quorum(
+    return checkpoint.verify_quorum(
         note, origin(committee), committee.manifest.board_key, names, committee.manifest.parameters.quorum
     )
-    return verified.checkpoint
 
 
 def check_leaf(
