@@ -16,17 +16,19 @@ _COUNTED = {
     "add": "additions",
     "subtract": "additions",
     "from_uniform_bytes": "maps",
+    "check_element": "checks",
 }
 
 
 @dataclass(slots=True)
 class Counts:
-    """Calls since the block began: products, products with the generator, sums, one-way maps."""
+    """Calls since the block began: products, products with the generator, sums, one-way maps, checks."""
 
     variable: int = 0
     base: int = 0
     additions: int = 0
     maps: int = 0
+    checks: int = 0  # encodings validated on their own; multiplications validate their operands for free
 
     @property
     def multiplications(self) -> int:
