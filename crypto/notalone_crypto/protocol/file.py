@@ -88,8 +88,14 @@ def identifier_scalars(
     """One scalar for each (slot, level): the identifier's where it is used at that level, else a dummy.
 
     Dummies come from her phrase, scope, slot, level and identifier, so that
-    filing the same again shows nothing new.
+    filing the same again shows nothing new: fresh ones would differ exactly
+    where a slot or level is unused. Those of an unused slot take in the whole
+    report, else all filings of one person would share them and be linked
+    (specs/adr/0013-dummies-of-unused-slots.md).
     """
+    whole = digest(
+        Tag.DUMMY_IDENTIFIER, *(bytes([slot]) + report.identifiers[slot] for slot in sorted(report.identifiers))
+    )
     scalars = []
     for slot, level in statement.positions(policy):
         identifier = report.identifiers.get(slot)
@@ -109,7 +115,7 @@ def identifier_scalars(
                     committee.identifier,
                     policy.scope,
                     bytes((slot, level)),
-                    b"unused" if identifier is None else b"used" + identifier,
+                    b"unused" + whole if identifier is None else b"used" + identifier,
                 )
             )
     return tuple(scalars)

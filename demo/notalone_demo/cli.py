@@ -1,0 +1,84 @@
+"""The command `notalone`.
+
+Owns arguments, exit codes and where output goes. Refuses to know the protocol.
+Exit codes: 0 as expected, 1 the outcome differs from the reference, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from notalone_crypto.errors import NotAloneError
+from notalone_demo import views
+from notalone_demo.reports_file import read_story
+from notalone_demo.runner import Run
+
+app = typer.Typer(
+    help="NotAlone: privacy-preserving matching for people harmed by the same person.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+BAD_INPUT = 2
+MIN_WIDTH = 110
+
+
+@app.callback()
+def _main() -> None:
+    """NotAlone: privacy-preserving matching for people harmed by the same person."""
+
+
+@app.command()
+def demo(
+    reports: Annotated[Path, typer.Option(help="a scope and its reports, as examples/university.json")] = Path(
+        "examples/university.json"
+    ),
+    seed: Annotated[str, typer.Option(help="repeat a run: any text; without it every run is different")] = "",
+    brief: Annotated[bool, typer.Option("--brief", help="only the summary")] = False,
+) -> None:
+    """Run real reports through a simulated deployment and show what every party saw."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(console.width, MIN_WIDTH))
+    errors = Console(stderr=True, highlight=False)
+    started = time.monotonic()
+
+    def progress(text: str) -> None:
+        if not brief:
+            console.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {text}")
+
+    try:
+        story = read_story(reports)
+        run = Run.start(story, seed.encode() or secrets.token_bytes(32), progress)
+        for number in run.batches(progress):
+            if brief:
+                continue
+            console.rule(f"After batch {number}")
+            views.trustee_view(console, run.deployment, 1)
+            views.people_view(console, run)
+        if not brief:
+            console.rule("What the others saw, in the end")
+            views.board_view(console, run.deployment)
+            views.issuer_view(console, run.deployment)
+            views.public_view(console, run.deployment)
+        as_expected = views.summary(console, run, run.observed())
+    except NotAloneError as error:
+        errors.print(f"notalone: {error}", style="red", markup=False)
+        raise typer.Exit(BAD_INPUT) from error
+    if not as_expected:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
