@@ -193,12 +193,9 @@ def open_items(committee: Committee, items: Sequence[ReleaseItem]) -> tuple[Intr
         claims.setdefault(_claim(item), []).append(item)
     opened = []
     for group in claims.values():
-        by_trustee = {item.trustee: item for item in group}
-        if len(by_trustee) < committee.threshold:
-            continue
         first = group[0]
         try:
-            shares = [decode_share(item.share, item.trustee) for item in by_trustee.values()]
+            shares = _decoded_shares(group)
             scalar = pedersen.recover(first.commitments, committee.threshold, shares)
             plaintext = open_introduction(
                 committee, first.scope, first.quota_tag, first.content, scalar, first.introduction
@@ -207,6 +204,17 @@ def open_items(committee: Committee, items: Sequence[ReleaseItem]) -> tuple[Intr
             continue  # the next batch may bring the missing share
         opened.append(Introduction(first.entry, first.content, first.group, first.members, plaintext))
     return tuple(opened)
+
+
+def _decoded_shares(items: Sequence[ReleaseItem]) -> list[Share]:
+    """Every share that is one; a liar's must not shadow or stop the good ones, not even its own earlier."""
+    shares = []
+    for item in items:
+        try:
+            shares.append(decode_share(item.share, item.trustee))
+        except NotAloneError:
+            continue
+    return shares
 
 
 def _claim(item: ReleaseItem) -> bytes:

@@ -123,13 +123,17 @@ def check_snapshot(
 ) -> None:
     """What client and trustee check of a snapshot by itself.
 
-    Raises: ContextMismatch, VerificationFailed, RollRefused (roll.too_small, roll.duplicate).
+    Raises: ContextMismatch, VerificationFailed, RollRefused (roll.too_small, roll.duplicate,
+        context.snapshot for more places than the issuer says there are members).
     """
     if snapshot.scope != scope or snapshot.issuer_key not in issuer_keys:
         raise ContextMismatch(Code.SNAPSHOT, "a roll of another scope or organisation")
     check_signature(snapshot, snapshot.issuer_key, Tag.ROLL_SNAPSHOT)
     if len(set(snapshot.places)) != len(snapshot.places):
         raise RollRefused(Code.ROLL_DUPLICATE, "a place appears twice in the roll")
+    if not len(snapshot.places) <= snapshot.enrolled <= snapshot.declared:
+        # Ghosts are bounded by declared minus enrolled only if these numbers cover every place.
+        raise RollRefused(Code.SNAPSHOT, "the roll has more places than the numbers it was signed with")
     if len(snapshot.places) < minimum:
         raise RollRefused(Code.ROLL_TOO_SMALL, f"fewer than {minimum} members: too few to hide among")
 

@@ -106,7 +106,7 @@ def make_round_one(
     )
     session, relation = round_one_statement(batch, message)
     witness = _round_one_witness(batch, message, secrets, entries)
-    proof = sigma.prove(session, [relation], [witness], randomness)
+    proof = _prove(batch, session, relation, witness, randomness)
     proved = RoundOne(plan.fingerprint, secrets.index, message.duplicates, message.openings, proof, UNSIGNED)
     return sign_message(proved, secrets.signing_key, Tag.ROUND_ONE)
 
@@ -189,7 +189,7 @@ def make_round_two(
     message = RoundTwo(plan.fingerprint, secrets.index, tuple(points), b"", UNSIGNED)
     session, relation = round_two_statement(batch, message, xs)
     witness = _round_two_witness(batch, message, entries, xs)
-    proof = sigma.prove(session, [relation], [witness], randomness)
+    proof = _prove(batch, session, relation, witness, randomness)
     proved = RoundTwo(plan.fingerprint, secrets.index, message.points, proof, UNSIGNED)
     return sign_message(proved, secrets.signing_key, Tag.ROUND_TWO)
 
@@ -229,13 +229,22 @@ def round_two_statement(
 
 def check_round_one(batch: Batch, messages: Sequence[RoundOne]) -> None:
     """All first messages at once. Raises VerificationFailed naming every culprit."""
-    _check_all([(message.trustee, *round_one_statement(batch, message), message.proof) for message in messages])
+    claims, malformed = [], []
+    for message in messages:
+        try:
+            claims.append((message.trustee, *round_one_statement(batch, message), message.proof))
+        except MalformedInput:  # an opening that is no scalar
+            malformed.append(message.trustee)
+    if malformed:
+        # Named, or its message would stay and block the batch with nobody to blame.
+        raise VerificationFailed(Code.PROOF, "a trustee opened something that is no scalar", culprits=tuple(malformed))
+    _check_all(batch, claims)
 
 
 def check_round_two(batch: Batch, messages: Sequence[RoundTwo], xs: Sequence[int]) -> None:
     """All second messages at once. Raises VerificationFailed naming every culprit."""
     _check_all(
-        [(message.trustee, *round_two_statement(batch, message, xs), message.proof) for message in messages]
+        batch, [(message.trustee, *round_two_statement(batch, message, xs), message.proof) for message in messages]
     )
 
 
@@ -293,10 +302,22 @@ def combine_round_two(
     return tuple(points)
 
 
-def _check_all(claims: Sequence[tuple[int, bytes, LinearRelation, bytes]]) -> None:
-    errors: list[NotAloneError | None] = sigma.verify_each(
-        [(session, [relation], proof) for _, session, relation, proof in claims]
-    )
+def _prove(
+    batch: Batch, session: bytes, relation: LinearRelation, witness: Sequence[int], randomness: Randomness
+) -> bytes:
+    """The round's proof; a batch without items has nothing to prove, and still runs like any other."""
+    return sigma.prove(session, [relation], [witness], randomness) if batch.items else b""
+
+
+def _check_all(batch: Batch, claims: Sequence[tuple[int, bytes, LinearRelation, bytes]]) -> None:
+    errors: list[NotAloneError | None]
+    if batch.items:
+        errors = list(
+            sigma.verify_each([(session, [relation], proof) for _, session, relation, proof in claims])
+        )
+    else:
+        trailing = MalformedInput(Code.TRAILING, "a proof of nothing is empty")
+        errors = [trailing if proof else None for *_, proof in claims]
     culprits = tuple(claim[0] for claim, error in zip(claims, errors, strict=True) if error is not None)
     if culprits:
         raise VerificationFailed(
