@@ -160,10 +160,9 @@ class Reader:
 
 def join(*parts: bytes) -> bytes:
     """Injective concatenation: every part behind its u32 length."""
-    writer = Writer()
-    for part in parts:
-        writer.variable(part)
-    return writer.finish()
+    if any(len(part) > MAX_VARIABLE_LENGTH for part in parts):
+        raise Misuse(Code.LENGTH, "byte string is too long to encode")
+    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
 
 
 def check_length(value: bytes, length: int, what: str) -> bytes:

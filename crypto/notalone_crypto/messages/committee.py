@@ -30,6 +30,7 @@ from notalone_crypto.messages.wire import (
     Unsigned,
     Variable,
     VerifyKey,
+    name_of,
 )
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import LEVELS, MAX_SLOTS, MAX_TRUSTEES, MIN_QUOTA, MIN_TRUSTEES, Tag
@@ -75,7 +76,7 @@ class CommitteeParameters(Message):
     @property
     def committee(self) -> bytes:
         """32-byte committee identifier, part of every derivation."""
-        return digest(Tag.COMMITTEE, self.encode())
+        return name_of(Tag.COMMITTEE, self)
 
     @property
     def quorum(self) -> int:
@@ -242,4 +243,4 @@ class ScopePolicy(Message):
     @property
     def fingerprint(self) -> bytes:
         """32-byte hash of all the rules."""
-        return digest(Tag.POLICY, b"rules", self.encode())
+        return name_of(Tag.POLICY, self, b"rules")

@@ -23,8 +23,8 @@ from notalone_crypto.messages.wire import (
     Signature,
     Unsigned,
     Variable,
+    name_of,
 )
-from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MAX_TRUSTEES, Tag
 
 
@@ -48,7 +48,7 @@ class BatchPlan(Message):
     @property
     def fingerprint(self) -> bytes:
         """32-byte hash that every later message of the batch names."""
-        return digest(Tag.BATCH_PLAN, self.encode())
+        return name_of(Tag.BATCH_PLAN, self)
 
 
 @dataclass(frozen=True, slots=True)

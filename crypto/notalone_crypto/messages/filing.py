@@ -24,6 +24,7 @@ from notalone_crypto.messages.wire import (
     Signature,
     Variable,
     VerifyKey,
+    name_of,
 )
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MAX_TRUSTEES, Tag
@@ -63,7 +64,7 @@ class Header(Message):
     @property
     def entry(self) -> bytes:
         """32-byte name of the entry: the hash of the whole header."""
-        return digest(Tag.HEADER, self.encode())
+        return name_of(Tag.HEADER, self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from notalone_crypto.messages.wire import (
     Proof,
     Signature,
     VerifyKey,
+    name_of,
 )
-from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import Tag
 
 
@@ -63,4 +63,4 @@ class RollSnapshot(Message):
     @property
     def fingerprint(self) -> bytes:
         """32-byte hash that a header names."""
-        return digest(Tag.ROLL_SNAPSHOT, self.encode())
+        return name_of(Tag.ROLL_SNAPSHOT, self)

@@ -11,12 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 from notalone_crypto.codec import Reader, Writer
 from notalone_crypto.errors import Code, MalformedInput
 from notalone_crypto.primitives.group import RISTRETTO255
+from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import (
     ELEMENT_LENGTH,
     HASH_LENGTH,
@@ -24,6 +25,7 @@ from notalone_crypto.suite import (
     PROTOCOL_VERSION,
     SIGNATURE_LENGTH,
     VERIFY_KEY_LENGTH,
+    Tag,
 )
 
 
@@ -189,6 +191,20 @@ class Message:
         self.write_fields(writer)
         return writer.finish()
 
+    def with_field(self, name: str, value: Any) -> Self:
+        """A copy with one other field, of which only that field is checked again.
+
+        `dataclasses.replace` would validate every element a second time, at a
+        square root each. Raises: MalformedInput.
+        """
+        copy = object.__new__(type(self))
+        for known, kind in _kinds(type(self)):
+            if known == name:
+                kind.check(value, name)
+            object.__setattr__(copy, known, value if known == name else getattr(self, known))
+        copy.check()
+        return copy
+
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """The message these bytes encode.
@@ -216,9 +232,23 @@ class Message:
         return cls(**{name: kind.read(reader) for name, kind in _kinds(cls)})
 
 
-@cache
+_KINDS: dict[type[Message], tuple[tuple[str, Kind], ...]] = {}
+
+
+@lru_cache(maxsize=1024)
+def name_of(tag: Tag, message: Message, *before: bytes) -> bytes:
+    """32-byte digest of a message's canonical bytes, remembered because it is asked for at every step.
+
+    For public messages only: what was asked about lately stays in memory.
+    """
+    return digest(tag, *before, message.encode())
+
+
 def _kinds(message: type[Message]) -> tuple[tuple[str, Kind], ...]:
-    return tuple(_declared(message))
+    kinds = _KINDS.get(message)
+    if kinds is None:
+        kinds = _KINDS[message] = tuple(_declared(message))
+    return kinds
 
 
 def _declared(message: type[Message]) -> Iterator[tuple[str, Kind]]:

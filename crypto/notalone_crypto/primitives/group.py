@@ -73,6 +73,9 @@ _ffi.cdef(
 )
 
 
+_OUT: Any = _ffi.typeof("unsigned char[32]")  # parsed once, not at every call
+
+
 def _load() -> Any:
     for name in ("libsodium.so.23", "libsodium.so.26", "libsodium.so", "libsodium.dylib"):
         try:
@@ -85,6 +88,11 @@ def _load() -> Any:
 
 
 _sodium: Any = _load()
+
+
+def _taken(out: Any) -> bytes:
+    element: bytes = _ffi.buffer(out)[:]
+    return element
 
 
 class Ristretto255:
@@ -114,19 +122,19 @@ class Ristretto255:
         """Sum of two elements, either of which may be the identity."""
         self._length(left)
         self._length(right)
-        out = _ffi.new("unsigned char[32]")
+        out = _ffi.new(_OUT)
         if _sodium.crypto_core_ristretto255_add(out, left, right) != 0:
             raise MalformedInput(Code.NON_CANONICAL, "not a canonical ristretto255 element")
-        return bytes(_ffi.buffer(out))
+        return _taken(out)
 
     def subtract(self, left: bytes, right: bytes) -> bytes:
         """Difference of two elements."""
         self._length(left)
         self._length(right)
-        out = _ffi.new("unsigned char[32]")
+        out = _ffi.new(_OUT)
         if _sodium.crypto_core_ristretto255_sub(out, left, right) != 0:
             raise MalformedInput(Code.NON_CANONICAL, "not a canonical ristretto255 element")
-        return bytes(_ffi.buffer(out))
+        return _taken(out)
 
     def negate(self, element: bytes) -> bytes:
         """Inverse of an element."""
@@ -140,21 +148,21 @@ class Ristretto255:
             if element != self.identity:
                 self.check_element(element)
             return self.identity
-        out = _ffi.new("unsigned char[32]")
+        out = _ffi.new(_OUT)
         # A zero scalar or an identity result cannot occur here: the order is prime.
         if _sodium.crypto_scalarmult_ristretto255(out, reduced.to_bytes(32, "little"), element) != 0:
             raise MalformedInput(Code.NON_CANONICAL, "not a canonical ristretto255 element")
-        return bytes(_ffi.buffer(out))
+        return _taken(out)
 
     def base_multiply(self, scalar: int) -> bytes:
         """`scalar` (any integer, taken mod q) times the generator."""
         reduced = scalar % ORDER
         if reduced == 0:
             return self.identity
-        out = _ffi.new("unsigned char[32]")
+        out = _ffi.new(_OUT)
         if _sodium.crypto_scalarmult_ristretto255_base(out, reduced.to_bytes(32, "little")) != 0:
             raise Misuse(Code.RANGE, "libsodium refused a reduced scalar")
-        return bytes(_ffi.buffer(out))
+        return _taken(out)
 
     def multi_multiply(self, scalars: Sequence[int], elements: Sequence[bytes]) -> bytes:
         """Sum of products. Terms with the generator use the fixed-base routine.
@@ -198,10 +206,10 @@ class Ristretto255:
         """Map 64 uniform bytes to an element (RFC 9496 section 4.3.4)."""
         if len(data) != 64:
             raise Misuse(Code.LENGTH, "the one-way map takes exactly 64 bytes")
-        out = _ffi.new("unsigned char[32]")
+        out = _ffi.new(_OUT)
         if _sodium.crypto_core_ristretto255_from_hash(out, data) != 0:
             raise Misuse(Code.RANGE, "libsodium refused uniform bytes")
-        return bytes(_ffi.buffer(out))
+        return _taken(out)
 
     def encode_scalar(self, scalar: int) -> bytes:
         """32 little-endian bytes of a scalar in [0, q)."""

@@ -11,7 +11,7 @@ from it are distributed as a real transcript.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NewType
 
@@ -26,6 +26,9 @@ ScalarVariable = NewType("ScalarVariable", int)
 
 Term = tuple[ScalarVariable, bytes] | tuple[ScalarVariable, bytes, int]
 """Secret scalar, element, and an optional public coefficient (1 if absent)."""
+
+Evaluation = Callable[[Sequence[int]], bytes]
+"""An equation's sum of terms at one scalar for each secret."""
 
 _COUNT_LENGTH: Final = 4
 
@@ -47,7 +50,7 @@ class LinearRelation:
     Implements `sigma.SigmaProtocol`; the witness is one integer per scalar.
     """
 
-    __slots__ = ("_elements", "_encoded", "_indices", "_rows", "_scalar_count", "group", "label")
+    __slots__ = ("_elements", "_encoded", "_indices", "_rows", "_scalars", "_shortcuts", "group", "label")
 
     stands_alone = True
 
@@ -58,18 +61,19 @@ class LinearRelation:
         self._elements = [group.generator]
         self._indices = {group.generator: 0}
         self._rows: list[_Row] = []
-        self._scalar_count = 0
+        self._scalars = 0
         self._encoded: bytes | None = None
+        self._shortcuts: dict[int, Evaluation] = {}
 
     @property
     def witness_length(self) -> int:
         """Number of secret scalars."""
-        return self._scalar_count
+        return self._scalars
 
     @property
     def nonce_count(self) -> int:
         """One nonce per secret scalar."""
-        return self._scalar_count
+        return self._scalars
 
     @property
     def commitment_length(self) -> int:
@@ -79,14 +83,14 @@ class LinearRelation:
     @property
     def response_length(self) -> int:
         """Bytes of one scalar per secret scalar."""
-        return self.group.scalar_length * self._scalar_count
+        return self.group.scalar_length * self._scalars
 
     def scalars(self, count: int) -> tuple[ScalarVariable, ...]:
         """Allocate `count` secret scalars; each must be used in some equation."""
-        first = self._scalar_count
-        self._scalar_count += count
+        first = self._scalars
+        self._scalars += count
         self._encoded = None
-        return tuple(ScalarVariable(index) for index in range(first, self._scalar_count))
+        return tuple(ScalarVariable(index) for index in range(first, self._scalars))
 
     def equation(
         self, image: bytes | Sequence[tuple[int, bytes]], *terms: Term, may_vanish: bool = False
@@ -112,11 +116,21 @@ class LinearRelation:
         for term in terms:
             variable, element = term[0], term[1]
             coefficient = term[2] if len(term) == 3 else 1
-            if not 0 <= variable < self._scalar_count:
+            if not 0 <= variable < self._scalars:
                 raise Misuse(Code.STATEMENT, "a term uses a scalar of another relation")
             term_row.append((int(variable), self._index(element), coefficient % order))
         self._rows.append(_Row(image_row, tuple(term_row), may_vanish))
         self._encoded = None
+
+    def shortcut(self, evaluate: Evaluation) -> None:
+        """For a prover: a cheaper way to the last equation's sum of terms at given scalars.
+
+        A prover who made an equation's elements knows their openings and needs
+        one Pedersen commitment instead of a product for each element. The
+        element must be the same; if it is not, the proof does not verify. A
+        verifier never has one: statement and proof are the same bytes.
+        """
+        self._shortcuts[len(self._rows) - 1] = evaluate
 
     def instance_bytes(self) -> bytes:
         """The draft's serialization, validated.
@@ -132,7 +146,7 @@ class LinearRelation:
 
     def commit(self, witness: Sequence[int], nonces: Sequence[int]) -> tuple[ProverState, bytes]:
         """The map at the nonces: one element per equation."""
-        if not len(witness) == len(nonces) == self._scalar_count:
+        if not len(witness) == len(nonces) == self._scalars:
             raise Misuse(Code.LENGTH, "witness and nonces must match the number of secret scalars")
         commitment = sigma.join_elements(self.group, self._evaluate(nonces))
         return ProverState(tuple(witness), tuple(nonces)), commitment
@@ -166,7 +180,7 @@ class LinearRelation:
 
     def check_witness(self, witness: Sequence[int]) -> None:
         """Raise Misuse unless `witness` satisfies every equation; costs as much as a proof."""
-        if len(witness) != self._scalar_count:
+        if len(witness) != self._scalars:
             raise Misuse(Code.LENGTH, "the witness does not match the number of secret scalars")
         for row, value in zip(self._rows, self._evaluate(witness), strict=True):
             if self._combine((element, coefficient) for element, coefficient in row.image) != value:
@@ -202,7 +216,7 @@ class LinearRelation:
             relation._rows.append(_Row(image, terms))
             used = [element for element, _ in image] + [element for _, element, _ in terms]
             highest = max([highest, *used])
-            relation._scalar_count = max([relation._scalar_count, *(term[0] + 1 for term in terms)])
+            relation._scalars = max([relation._scalars, *(term[0] + 1 for term in terms)])
         relation._elements += reader.elements(highest)
         relation._indices = {element: index for index, element in enumerate(relation._elements)}
         relation.instance_bytes()
@@ -223,10 +237,12 @@ class LinearRelation:
 
     def _evaluate(self, scalars: Sequence[int]) -> list[bytes]:
         return [
-            self._combine(
+            self._shortcuts[number](scalars)
+            if number in self._shortcuts
+            else self._combine(
                 (element, coefficient * scalars[scalar]) for scalar, element, coefficient in row.terms
             )
-            for row in self._rows
+            for number, row in enumerate(self._rows)
         ]
 
     def _combine(self, weighted: Iterable[tuple[int, int]]) -> bytes:
@@ -272,7 +288,7 @@ class LinearRelation:
                 by_scalar.setdefault(scalar, []).append((element, coefficient))
             for scalar, entries in by_scalar.items():
                 columns.setdefault(scalar, []).append(entries)
-        if len(columns) != self._scalar_count:
+        if len(columns) != self._scalars:
             raise VerificationFailed(Code.STATEMENT, "a secret scalar is used in no equation")
         if len(used) != len(self._elements):
             raise VerificationFailed(Code.STATEMENT, "an element is used in no equation")

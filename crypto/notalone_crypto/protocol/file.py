@@ -283,9 +283,22 @@ def _prove(
     randomness: Randomness,
 ) -> bytes:
     relation, membership = statement.build(committee, policy, header, Roll(snapshot.places))
+    weights = statement.inverse_weights(header)
+    inverses = [pow(member.secret + value, -1, ORDER) for value in identifiers]
+    openings = list(zip(weights, inverses, deals.inverse_blinds, strict=True))
+
+    def inverse_sum(scalars: Sequence[int]) -> bytes:
+        """The last equation's terms: each V opens to what she put in, so one commitment is enough."""
+        sums = scalars[statement.FIRST_SUM : -1 : 2]  # spec: u of each row
+        return pedersen.commit(
+            sum(u * weight * value for u, (weight, value, _) in zip(sums, openings, strict=True)),
+            sum(u * weight * hidden for u, (weight, _, hidden) in zip(sums, openings, strict=True)) + scalars[-1],
+        )
+
+    relation.shortcut(inverse_sum)
     witness = [member.secret, blind, ephemeral]
     remainder = 0
-    rows = zip(identifiers, deals.identifier_blinds, deals.inverse_blinds, statement.inverse_weights(header), strict=True)
+    rows = zip(identifiers, deals.identifier_blinds, deals.inverse_blinds, weights, strict=True)
     for value, identifier_blind, inverse_blind, weight in rows:
         total = (member.secret + value) % ORDER
         witness += [total, (blind + identifier_blind) % ORDER]

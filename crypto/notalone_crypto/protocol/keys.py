@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from notalone_crypto.errors import Code, ContextMismatch
 from notalone_crypto.messages.committee import Manifest, SignedManifest
@@ -99,9 +100,15 @@ class Committee:
         )
 
 
+@lru_cache(maxsize=4096)
+def _fixed_point(tag: Tag, *parts: bytes) -> bytes:
+    """A public point, mapped once and remembered: every item of a batch asks for the same ones."""
+    return hash_to_group(tag, *parts)
+
+
 def duplicate_base(committee: Committee, scope: bytes, slot: int, level: int, epoch: int) -> bytes:
     """The point an entry's x is read off from; fresh for every epoch (32 bytes)."""  # spec: Dup
-    return hash_to_group(
+    return _fixed_point(
         Tag.DUP, committee.instance, committee.identifier, scope, bytes((slot, level)), epoch.to_bytes(4, "big")
     )
 
@@ -109,7 +116,7 @@ def duplicate_base(committee: Committee, scope: bytes, slot: int, level: int, ep
 def curve_bases(committee: Committee, scope: bytes, slot: int, level: int, epoch: int) -> tuple[bytes, ...]:
     """The level - 1 points that span the curves of one level (32 bytes each)."""  # spec: Base_j
     return tuple(
-        hash_to_group(
+        _fixed_point(
             Tag.BASE,
             committee.instance,
             committee.identifier,
@@ -123,7 +130,7 @@ def curve_bases(committee: Committee, scope: bytes, slot: int, level: int, epoch
 
 def quota_base(committee: Committee, scope: bytes, period: int, index: int) -> bytes:
     """The base of one quota tag (32 bytes)."""
-    return hash_to_group(
+    return _fixed_point(
         Tag.QUOTA_BASE,
         committee.instance,
         committee.identifier,

@@ -105,10 +105,10 @@ def make_round_one(
         plan.fingerprint, secrets.index, tuple(duplicates), tuple(openings), b"", UNSIGNED
     )
     session, relation = round_one_statement(batch, message)
+    _shorten_products(batch, message, secrets, entries, relation)
     witness = _round_one_witness(batch, message, secrets, entries)
     proof = _prove(batch, session, relation, witness, randomness)
-    proved = RoundOne(plan.fingerprint, secrets.index, message.duplicates, message.openings, proof, UNSIGNED)
-    return sign_message(proved, secrets.signing_key, Tag.ROUND_ONE)
+    return sign_message(message.with_field("proof", proof), secrets.signing_key, Tag.ROUND_ONE)
 
 
 def round_one_statement(batch: Batch, message: RoundOne) -> tuple[bytes, LinearRelation]:
@@ -190,8 +190,7 @@ def make_round_two(
     session, relation = round_two_statement(batch, message, xs)
     witness = _round_two_witness(batch, message, entries, xs)
     proof = _prove(batch, session, relation, witness, randomness)
-    proved = RoundTwo(plan.fingerprint, secrets.index, message.points, proof, UNSIGNED)
-    return sign_message(proved, secrets.signing_key, Tag.ROUND_TWO)
+    return sign_message(message.with_field("proof", proof), secrets.signing_key, Tag.ROUND_TWO)
 
 
 def round_two_statement(
@@ -367,6 +366,42 @@ def _round_one_witness(
     if fresh:
         witness.append(remainder % ORDER)
     return witness
+
+
+def _shorten_products(
+    batch: Batch,
+    message: RoundOne,
+    secrets: TrusteeSecrets,
+    entries: Sequence[EntrySecrets],
+    relation: LinearRelation,
+) -> None:
+    """The product equation's terms from this trustee's own shares: one commitment for 2m products each.
+
+    At its own index every sharing opens to the share it holds; others see and check the same statement.
+    """
+    positions = statement.positions(batch.policy)
+    weights = _round_one_weights(batch, message)[len(message.duplicates) :]
+    factors = []
+    for item, own in zip(batch.items, entries, strict=True):
+        if item.new:
+            for position, (_, level) in enumerate(positions):
+                key, share = secrets.level_shares[level], own.shares.identifiers[position]
+                factors.append((key.value + share.value, key.blind + share.blind))
+    if not factors:
+        return
+    first = 2 * len(positions)  # after the two sums of each position
+
+    def products(scalars: Sequence[int]) -> bytes:
+        weighted = [
+            (mask * weight, factor)
+            for mask, weight, factor in zip(scalars[first:-1:2], weights, factors, strict=True)
+        ]
+        return pedersen.commit(
+            sum(mask * value for mask, (value, _) in weighted),
+            sum(mask * blind for mask, (_, blind) in weighted) + scalars[-1],
+        )
+
+    relation.shortcut(products)
 
 
 def _round_two_witness(

@@ -5,8 +5,7 @@ Owns one rule for all signed messages. Refuses to know what they mean.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from notalone_crypto.messages.wire import Message
 from notalone_crypto.primitives import signing
@@ -18,9 +17,7 @@ UNSIGNED = bytes(SIGNATURE_LENGTH)
 
 def sign_message(message: M, key: signing.SigningKey, tag: Tag) -> M:
     """`message` with its `signature` field filled in; the tag is the message's own."""
-    signature = key.sign(tag, unsigned_bytes(message))
-    changed: Any = {"signature": signature}
-    return replace(message, **changed)
+    return message.with_field("signature", key.sign(tag, unsigned_bytes(message)))
 
 
 def check_signature(message: Message, verify_key: bytes, tag: Tag) -> None:
@@ -31,5 +28,4 @@ def check_signature(message: Message, verify_key: bytes, tag: Tag) -> None:
 
 def unsigned_bytes(message: Message) -> bytes:
     """Canonical bytes with the signature zeroed: what is signed."""
-    changed: Any = {"signature": UNSIGNED}
-    return replace(message, **changed).encode()
+    return message.with_field("signature", UNSIGNED).encode()

@@ -27,6 +27,9 @@ from notalone_crypto.suite import Tag
 Position = tuple[int, int]
 """(slot kind, level)."""
 
+FIRST_SUM = 3
+"""Index of the first row's sum among the statement's scalars; its blinding follows, then the next row's."""
+
 
 def positions(policy: ScopePolicy) -> tuple[Position, ...]:
     """Every (slot, level) of a scope, slot-major: the order of all rows and shares."""
