@@ -238,6 +238,10 @@ class Ristretto255:
     def _length(element: bytes) -> None:
         if not isinstance(element, bytes) or len(element) != 32:
             raise MalformedInput(Code.LENGTH, "an element must be exactly 32 bytes")
+        # libsodium 1.0.18 ignores bit 255 (RFC 9496 section 4.3.1 refuses it). Attack: a second
+        # encoding of one element passes every look-up of spent tags, seen encs and the identity.
+        if element[31] & 0x80:
+            raise MalformedInput(Code.NON_CANONICAL, "not a canonical ristretto255 element")
 
 
 RISTRETTO255: Final = Ristretto255()
