@@ -111,6 +111,7 @@ class Dealing(Message):
     contribution_hashes: Hashes  # one for each subset the dealer holds, in order
     enc: Element
     sealed: Annotated[tuple[bytes, ...], ListOf(Variable(1 << 16), MAX_TRUSTEES)]
+    proof: Proof  # knowledge of enc: a copied one would open another's dealing by way of a complaint
     signature: Signature
 
 
@@ -221,6 +222,7 @@ class ScopePolicy(Message):
     maximum_weeks: U16
     release_blobs: U16  # per trustee and batch
     batch_seconds: U32  # at least this long between two batches
+    version: U32  # rules are replaced by a higher version only
 
     def check(self) -> None:
         """At least one organisation, slot, mode and desk; levels a prefix of 2, 3, 4."""

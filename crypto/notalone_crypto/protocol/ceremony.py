@@ -8,7 +8,7 @@ the provable KEM, so that a bad one convicts its dealer before everybody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from notalone_crypto.codec import Reader, Writer
 from notalone_crypto.errors import CeremonyFailed, Code, NotAloneError
@@ -146,9 +146,11 @@ def deal(
         tuple(_contribution_hash(subset, index, value) for subset, value in contributions.items()),
         enc,
         tuple(sealed),
+        b"",
         UNSIGNED,
     )
-    return sign_message(message, keys.signing_key, Tag.DEALING)
+    proof = kem.prove_key(kem.EncryptionKey(ephemeral), _enc_session(message), randomness)
+    return sign_message(replace(message, proof=proof), keys.signing_key, Tag.DEALING)
 
 
 def check_dealing(
@@ -175,6 +177,10 @@ def check_dealing(
         raise CeremonyFailed(Code.COMMITMENT_LENGTH, "a dealing has a wrong degree", culprits=culprit)
     if len(dealing.contribution_hashes) != len(held) or len(dealing.sealed) != parameters.count:
         raise CeremonyFailed(Code.DEALING, "a dealing has missing parts", culprits=culprit)
+    try:
+        kem.check_key(dealing.enc, _enc_session(dealing), dealing.proof)
+    except NotAloneError as error:
+        raise CeremonyFailed(error.code, "a dealing's enc is not proved", culprits=culprit) from error
 
 
 def open_dealing(
@@ -361,9 +367,9 @@ def _open_part(parameters: CommitteeParameters, dealing: Dealing, index: int, ke
         raise CeremonyFailed(
             Code.DEALING, "a dealing's sealed part is bad", culprits=(dealing.dealer,)
         ) from error
-    for subset, value in contributions.items():
+    for subset, given in contributions.items():
         announced = dealing.contribution_hashes[held.index(subset)]
-        if announced != _contribution_hash(subset, dealing.dealer, value):
+        if announced != _contribution_hash(subset, dealing.dealer, given):
             raise CeremonyFailed(
                 Code.DEALING, "a contribution is not the announced one", culprits=(dealing.dealer,)
             )
@@ -382,6 +388,10 @@ def _keys_session(parameters: CommitteeParameters, index: int, generation: int) 
 
 def _dealing_context(parameters: CommitteeParameters, generation: int, dealer: int) -> bytes:
     return digest(Tag.DEALING, parameters.committee, generation.to_bytes(4, "big"), bytes([dealer]))
+
+
+def _enc_session(dealing: Dealing) -> bytes:
+    return digest(Tag.DEALING, b"enc", replace(dealing, proof=b"", signature=UNSIGNED).encode())
 
 
 def _complaint_session(parameters: CommitteeParameters, accuser: int, dealing: Dealing) -> bytes:
