@@ -73,6 +73,7 @@ class World:
     members: int = 36
     seed: bytes = b"world"
     scope_name: str = "university"
+    instance: str = "test-instance"
     release_modes: tuple[int, ...] = (1, 2)
     release_blobs: int = 16
     batch_seconds: int = 0
@@ -100,7 +101,7 @@ class World:
         self.issuer = signing.generate_key(self.randomness)
         self.desk = hpke.generate_key(self.randomness)
         parameters = CommitteeParameters(
-            "test-instance",
+            self.instance,
             tuple(f"trustee {i}" for i in range(1, self.count + 1)),
             self.threshold,
             self.levels,
@@ -110,7 +111,7 @@ class World:
         self.committee = Committee.verified(self.signed_manifest)
         self.secrets = {one.index: one for one in own}
         self.policy = ScopePolicy(
-            "test-instance",
+            self.instance,
             self.scope_name,
             (Organisation("University", self.issuer.verify_key),),
             self.slots,
@@ -123,6 +124,7 @@ class World:
             104,
             self.release_blobs,
             self.batch_seconds,
+            1,
         )
         self.people, self.roll = [], []
         for _ in range(self.members):
@@ -137,10 +139,10 @@ class World:
     def enrol(self, eligible_from: int = 0) -> roll.Member:
         """One more person with fresh words on the roll (take a new snapshot to use it)."""
         key = self.issuer.verify_key
-        person = roll.member_from_phrase(self.randomness(16), "test-instance", key)
-        request = roll.enrol(person, "test-instance", key, self.randomness)
+        person = roll.member_from_phrase(self.randomness(16), self.instance, key)
+        request = roll.enrol(person, self.instance, key, self.randomness)
         self.roll.append(
-            roll.accept_enrolment(request, "test-instance", self.issuer, self.roll, eligible_from=eligible_from)
+            roll.accept_enrolment(request, self.instance, self.issuer, self.roll, eligible_from=eligible_from)
         )
         self.people.append(person)
         return person

@@ -28,7 +28,7 @@ from notalone_crypto.messages.filing import (
     Header,
 )
 from notalone_crypto.messages.roll import RollSnapshot
-from notalone_crypto.primitives import aead, kem, pedersen, prss, sigma
+from notalone_crypto.primitives import aead, hpke, kem, pedersen, prss, sigma
 from notalone_crypto.primitives.hashing import derive, digest
 from notalone_crypto.primitives.membership import Roll
 from notalone_crypto.primitives.pedersen import Share
@@ -104,6 +104,8 @@ def check_cheaply(view: View, filing: Filing, seen_encs: frozenset[bytes] | set[
     for introduction, expected_hash in zip(introductions, hashes, strict=True):
         if digest(Tag.INTRODUCTION, introduction) != expected_hash:
             raise VerificationFailed(Code.SIGNATURE, "an introduction is not the one the header names")
+    # A key that nothing can be sealed to would stop every trustee at the release of its match.
+    hpke.check_public(header.recipient_key)
     check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
     find_snapshot(view, header)
     return header
@@ -190,7 +192,8 @@ def check_acceptance(
         raise ContextMismatch(Code.GENERATION, "an acceptance of another generation")
     if acceptance.filing != filing:
         raise VerificationFailed(
-            Code.FORK, "a trustee accepted other bytes under this header", culprits=(acceptance.trustee,)
+            # No culprit: reporter or board can send two filings under one header.
+            Code.FORK, "a trustee accepted other bytes under this header"
         )
     held = prss.held_subsets(committee.count, committee.threshold, acceptance.trustee)
     width = len(statement.positions(policy)) * committee.threshold
@@ -225,6 +228,8 @@ def judge(
     liar = VerificationFailed(Code.COMPLAINT, "a complaint that does not hold", culprits=(accuser,))
     try:
         check_signature(complaint, committee.verify_key(accuser), Tag.COMPLAINT)
+        # Else an accuser puts its own junk under her header and convicts her.
+        check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
         keys = committee.manifest.trustees[accuser - 1]
         shared = kem.check_complaint(
             keys.bundle_key,

@@ -51,8 +51,10 @@ def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: in
     evaluators = plan.evaluators
     if list(evaluators) != sorted(set(evaluators)) or not set(evaluators) <= set(range(1, committee.count + 1)):
         raise ContextMismatch(Code.PARAMETERS, "the evaluators are not trustees in order")
-    if len(evaluators) < 2 * committee.threshold - 1:
-        raise ContextMismatch(Code.PARAMETERS, "too few evaluators: 2m - 1 are needed")
+    # The quorum as well: two plans of one number would else both find evaluators,
+    # and a result could be looked at before its batch is the one that closes.
+    if len(evaluators) < max(2 * committee.threshold - 1, committee.manifest.parameters.quorum):
+        raise ContextMismatch(Code.PARAMETERS, "too few evaluators: 2m - 1 and a quorum are needed")
     _check_departures(scope, plan)
     if len(set(plan.entries)) != len(plan.entries) or set(plan.entries) & set(plan.withdrawn + plan.expired):
         raise StateConflict(Code.DUPLICATE, "an entry appears twice in the plan")
@@ -152,6 +154,11 @@ def adopt_policy(committee: Committee, state: TrusteeState, policy: ScopePolicy)
         state.scopes[policy.scope] = ScopeState(policy)
     elif (known.policy.slots, known.policy.levels) != (policy.slots, policy.levels):
         raise ContextMismatch(Code.POLICY, "slots and levels of a scope never change")
+    elif policy.version < known.policy.version or (
+        policy.version == known.policy.version and policy != known.policy
+    ):
+        # Every policy stays in the log for ever; an old one must not come back.
+        raise ContextMismatch(Code.POLICY, "a scope's rules are replaced by a higher version only")
     elif known.batch is not None:
         raise StateConflict(Code.BATCH_OPEN, "a policy changes between batches only")
     else:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from notalone_crypto.errors import Code, CommitteeHalted, ContextMismatch, NotAloneError, StateConflict, VerificationFailed
+from notalone_crypto.errors import Code, CommitteeHalted, ContextMismatch, MalformedInput, NotAloneError, StateConflict, VerificationFailed
 from notalone_crypto.messages.evaluation import (
     BatchPlan,
     LogUpdate,
@@ -24,6 +24,7 @@ from notalone_crypto.messages.evaluation import (
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.wire import Message
 from notalone_crypto.primitives import hpke
+from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.primitives.hashing import derive
 from notalone_crypto.protocol import batch as batches
 from notalone_crypto.protocol import log, record, release, rounds
@@ -101,6 +102,8 @@ class Machine:
         Raises: VerificationFailed naming culprits, StateConflict, MalformedInput.
         """
         scope = self._scope(scope_name)
+        if kind not in _TYPES:
+            raise MalformedInput(Code.RANGE, "trustees do not exchange this kind of message")
         message_type, tag = _TYPES[kind]
         message = message_type.decode(payload)
         check_signature(message, self.committee.verify_key(message.trustee), tag)
@@ -108,7 +111,8 @@ class Machine:
             if scope.last_batch[0] == message.plan:
                 same_as_before(scope.last_batch[1], kind, message.trustee, message)
                 return []
-            raise StateConflict(Code.OUT_OF_ORDER, "a message of another batch", culprits=(message.trustee,))
+            # Nobody is named: whoever carries messages can replay an honest trustee's old ones.
+            raise StateConflict(Code.OUT_OF_ORDER, "a message of another batch")
         if message.trustee not in scope.batch.plan.evaluators:
             raise StateConflict(Code.OUT_OF_ORDER, "this trustee does not evaluate", culprits=(message.trustee,))
         received = scope.batch.received.setdefault(kind, {})
@@ -182,7 +186,7 @@ class Machine:
         if scope is None:
             raise ContextMismatch(Code.SCOPE, "this trustee does not serve this scope")
         if scope.phase == Phase.HALTED:
-            raise CommitteeHalted(Code.SUBSET_MISMATCH, scope.halted_because)
+            raise CommitteeHalted(Code(scope.halted_code), scope.halted_because)
         return scope
 
     def _post(self, scope: ScopeState, kind: Outgoing, message: Message) -> None:
@@ -298,7 +302,10 @@ class Machine:
 
 def _halt(scope: ScopeState, error: CommitteeHalted) -> None:
     scope.phase = Phase.HALTED
-    scope.halted_because = str(error)
+    # With the names: whoever looks after a restart must still see whose fault it was.
+    named = f" (trustees {', '.join(map(str, error.culprits))})" if error.culprits else ""
+    scope.halted_because = error.detail + named
+    scope.halted_code = error.code.value
 
 
 def _decoded(batch: CurrentBatch, kind: Outgoing, message_type: type[M]) -> dict[int, M]:
@@ -306,10 +313,12 @@ def _decoded(batch: CurrentBatch, kind: Outgoing, message_type: type[M]) -> dict
 
 
 def check_counts(batch: rounds.Batch, messages: list[RoundOne] | list[RoundTwo]) -> None:
-    """Raise VerificationFailed naming the sender of a message with a wrong number of values."""
+    """Raise VerificationFailed naming the sender of a message with values too many, too few or no scalars."""
     for message in messages:
         try:
             batch.check_counts(message)
+            for opening in message.openings if isinstance(message, RoundOne) else ():
+                RISTRETTO255.decode_scalar(opening)  # else one sender would stop everybody, unnamed
         except NotAloneError as error:
             raise VerificationFailed(error.code, error.detail, culprits=(message.trustee,)) from error
 
@@ -318,7 +327,7 @@ def same_as_before(
     received: dict[str, dict[int, bytes]],
     kind: Outgoing,
     trustee: int,
-    message: PlanVote | RoundOne | RoundTwo | RecordVote,
+    message: Message,
 ) -> None:
     """Raise StateConflict (state.equivocation): a repeat may carry a fresh proof, never other values."""
     known = received.get(kind, {}).get(trustee)

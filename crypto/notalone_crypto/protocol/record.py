@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, VerificationFailed
 from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord, Inclusion, PlanVote, RoundOne, RoundTwo
-from notalone_crypto.messages.wire import Message
 from notalone_crypto.primitives import merkle
 from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.primitives.hashing import derive, digest
@@ -32,7 +31,7 @@ class SealedRecord:
     @property
     def leaf(self) -> bytes:
         """32-byte content of the log's leaf."""
-        return digest(Tag.LEAF, self.salt, self.record.encode())
+        return digest(Tag.LEAF, _leaf_salt(self.salt), self.record.encode())
 
     def inclusion(self, entry: bytes) -> Inclusion:
         """The path to one entry's part, for its owner."""
@@ -47,7 +46,7 @@ class SealedRecord:
             self.record.plan,
             self.record.messages,
             self.record.outputs,
-            self.salt,
+            _leaf_salt(self.salt),
         )
 
 
@@ -61,8 +60,13 @@ def make_record(
 ) -> SealedRecord:
     """The record everybody who followed the batch computes alike."""
     salt = digest(Tag.RECORD_SALT, plan.fingerprint, *(votes[index].salt for index in sorted(votes)))
-    groups: tuple[Mapping[int, Message], ...] = (votes, first, second)
-    messages = [group[index].encode() for group in groups for index in sorted(group)]
+    # Values, not proofs: a trustee may prove the same values twice, and two
+    # good proofs must not make two leaves.
+    messages = [bytes([index]) + votes[index].salt for index in sorted(votes)]
+    messages += [
+        bytes([index]) + b"".join(first[index].duplicates + first[index].openings) for index in sorted(first)
+    ]
+    messages += [bytes([index]) + b"".join(second[index].points) for index in sorted(second)]
     outputs = [RISTRETTO255.encode_scalar(point.x) + point.curve for point in points]
     names = tuple(entries)
     record = BatchRecord(
@@ -115,8 +119,17 @@ def _tree(salt: bytes, plan: bytes, entries: Sequence[bytes]) -> merkle.MerkleTr
     return merkle.MerkleTree.of([_part(_part_salt(salt, entry), plan, entry) for entry in entries])
 
 
+def _leaf_salt(salt: bytes) -> bytes:
+    """The salt that a path shows; the parts' salts do not follow from it.
+
+    Attack: with the salt behind all of them, one reporter could test whether
+    any entry she knows of was in the batch.
+    """
+    return derive(salt, Tag.RECORD_SALT, b"leaf")
+
+
 def _part_salt(salt: bytes, entry: bytes) -> bytes:
-    return derive(salt, Tag.RECORD_SALT, entry)
+    return derive(salt, Tag.RECORD_SALT, b"part", entry)
 
 
 def _part(part_salt: bytes, plan: bytes, entry: bytes) -> bytes:

@@ -137,6 +137,7 @@ class ScopeState:
     policy: ScopePolicy
     phase: Phase = Phase.IDLE
     halted_because: str = ""
+    halted_code: str = ""
     number: int = 0  # of the last closed batch
     epoch: int = 0
     leaf: bytes = bytes(32)  # of the last closed batch

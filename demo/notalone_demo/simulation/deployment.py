@@ -142,6 +142,7 @@ class Deployment:
             104,
             self.plan.release_blobs,
             self.plan.batch_seconds,
+            1,
         )
         self.board = BoardService(self.committee, board_key, self.clock, Forgetful(), BoardState())
         self.issuer = IssuerService(

@@ -28,7 +28,7 @@ from notalone_crypto.randomness import Randomness
 from notalone_server.trustee.ports import BoardPort, Clock, TrusteeStore
 
 MAX_EARLY_POLLS = 200
-MAX_BAD_POLLS = 5
+MAX_BAD_POLLS = 12
 _POSTED_AS = {
     Outgoing.ACCEPTANCE: FeedKind.ACCEPTANCE,
     Outgoing.COMPLAINT: FeedKind.COMPLAINT,
@@ -70,7 +70,7 @@ class TrusteeService:
     _last_codes: dict[int, Code] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Load what was stored; everything posted in open batches is posted again."""
+        """Load what was stored; what was not yet seen to arrive is posted again."""
         stored = self.store.load()
         state, self.durable = TrusteeState(), Durable()
         if stored is not None:
@@ -78,8 +78,6 @@ class TrusteeService:
             state = parts[0]
             self.durable = Durable(*parts[1:])
         self.machine = Machine(self.committee, self.secrets, state)
-        for name in state.scopes:
-            self.durable.unposted += [post for post in self._repeat(name) if post not in self.durable.unposted]
 
     def poll(self, scope_name: bytes) -> int:
         """Handle everything new in one scope's feed; how many items were handled.
@@ -103,6 +101,12 @@ class TrusteeService:
                 break
             waiting = left
         return done
+
+    def repeat_all(self, scope_name: bytes) -> None:
+        """Post everything of the current and the last batch again, for a board that lost it."""
+        self.durable.unposted += self.machine.repeat(scope_name)
+        self._save()
+        self._flush()
 
     def status(self, scope_name: bytes) -> Phase:
         """Where the scope's batch stands."""
@@ -274,10 +278,6 @@ class TrusteeService:
         return View(
             self.committee, scope.policy, known, newest, period_of(now, scope.policy.period_days), now
         )
-
-    def _repeat(self, scope_name: bytes) -> list[Post]:
-        scope = self.machine.state.scopes[scope_name]
-        return [] if scope.phase == Phase.HALTED else self.machine.repeat(scope_name)
 
     def _save(self) -> None:
         durable = self.durable

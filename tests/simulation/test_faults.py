@@ -1,0 +1,168 @@
+"""Messages are lost, late, doubled, reordered, damaged; processes die: the outcome is the same."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from notalone_crypto.errors import NotAloneError
+from notalone_crypto.protocol.state import Outgoing, Phase
+from notalone_demo.simulation.network import Faults
+from tests.support.stories import PEOPLE, Story, plan
+
+
+def faults(seed: int, **chances: float) -> Faults:
+    return Faults(choices=random.Random(seed), **chances)
+
+
+def tell(story: Story) -> None:
+    """A fixed story with a match at two, one at three, a lone report and a withdrawal."""
+    story.file(0, {1: 0}, 2, peers=True)
+    story.file(1, {1: 0}, 2, peers=True, preconsent=True)
+    story.file(2, {1: 1}, 3)
+    story.file(3, {2: 0}, 2)
+    story.batch()
+    story.withdraw(3)
+    story.file(4, {2: 0}, 2)
+    story.file(5, {1: 1}, 2)
+    story.file(6, {1: 1}, 3, desk=1)
+    story.batch()
+
+
+@pytest.mark.parametrize(
+    "chances",
+    [
+        {"drop": 0.25},
+        {"delay": 0.3},
+        {"duplicate": 0.5},
+        {"reorder": 0.8},
+        {"corrupt": 0.1},
+        {"kill": 0.06},
+        {"drop": 0.1, "delay": 0.1, "duplicate": 0.1, "reorder": 0.3, "corrupt": 0.03, "kill": 0.03},
+    ],
+    ids=lambda chances: "+".join(chances),
+)
+def test_the_outcome_under_faults_is_the_reference(chances: dict[str, float]) -> None:
+    story = Story.begin(plan(3, 2, (2, 3)), b"faults", faults(7, **chances))
+    tell(story)
+    assert story.observed() == story.expected
+    assert len(story.expected) > 4
+    if "kill" in chances:
+        assert story.deployment.kills > 0
+
+
+def test_a_killed_trustee_repeats_the_same_bytes() -> None:
+    """Attack: kill and restart a trustee to make it post other values (a fresh dealing gave k_T away)."""
+    story = Story.begin(plan(3, 2, (2, 3)), b"repeat")
+    story.file(0, {1: 0}, 2)
+    story.file(1, {1: 0}, 2)
+    deployment = story.deployment
+    deployment.settle()
+    seen: dict[Outgoing, bytes] = {}
+    original = deployment.trustees[1].machine
+    deployment.run_batch()
+    for post in original.repeat(deployment.policy.scope):
+        seen[post.kind] = post.payload
+    deployment.start_trustee(1)
+    restarted = deployment.trustees[1].machine
+    assert restarted is not original
+    again = {post.kind: post.payload for post in restarted.repeat(deployment.policy.scope)}
+    assert again == seen
+    assert {Outgoing.PLAN_VOTE, Outgoing.ROUND_ONE, Outgoing.ROUND_TWO} <= set(again)
+
+
+def test_a_trustee_away_queues_filings_and_loses_nothing() -> None:
+    story = Story.begin(plan(3, 2, (2, 3)), b"away")
+    story.deployment.links[3].reachable = False
+    story.file(0, {1: 0}, 2, peers=True)
+    story.file(1, {1: 0}, 2, peers=True)
+    with pytest.raises(NotAloneError):
+        story.deployment.run_batch(rounds=10)
+    assert story.observed() == set()
+    story.deployment.links[3].reachable = True
+    for _ in range(10):
+        story.deployment.settle()
+    assert story.deployment.board.state.scopes[story.deployment.policy.scope].number == 1
+    story.batch()
+    assert story.observed() == story.expected
+    assert story.expected
+
+
+def test_a_full_disk_posts_nothing_and_goes_on_when_there_is_room() -> None:
+    story = Story.begin(plan(3, 2, (2, 3)), b"disk")
+    story.file(0, {1: 0}, 2, peers=True)
+    story.file(1, {1: 0}, 2, peers=True)
+    story.deployment.disks[2].full = True
+    with pytest.raises(OSError, match="no space"):
+        story.deployment.settle()
+    assert not any(
+        2 in entry.accepted_by
+        for entry in story.deployment.board.state.scopes[story.deployment.policy.scope].entries.values()
+    )
+    story.deployment.disks[2].full = False
+    story.deployment.start_trustee(2)
+    story.batch()
+    assert story.observed() == story.expected
+
+
+class FaultyDeployment(RuleBasedStateMachine):
+    """Random events and random faults, then calm: the reference must hold."""
+
+    story: Story
+
+    @initialize(
+        committee=st.sampled_from(((3, 2), (5, 3))),
+        seed=st.integers(0, 1 << 16),
+        drop=st.sampled_from((0.0, 0.1)),
+        corrupt=st.sampled_from((0.0, 0.05)),
+        kill=st.sampled_from((0.0, 0.03)),
+        disorder=st.sampled_from((0.0, 0.3)),
+    )
+    def begin(
+        self, committee: tuple[int, int], seed: int, drop: float, corrupt: float, kill: float, disorder: float
+    ) -> None:
+        chosen = faults(seed, drop=drop, corrupt=corrupt, kill=kill, reorder=disorder, duplicate=disorder, delay=disorder)
+        self.story = Story.begin(plan(*committee, (2, 3), slots=(1,)), seed.to_bytes(4, "big"), chosen)
+
+    @rule(person=st.integers(0, PEOPLE - 1), subject=st.integers(0, 1), threshold=st.integers(2, 3), peers=st.booleans())
+    def file(self, person: int, subject: int, threshold: int, peers: bool) -> None:  # noqa: FBT001
+        if len(self.story.names) < 10:
+            self.story.file(person, {1: subject}, threshold, peers=peers)
+
+    @rule(index=st.integers(0, 9))
+    def withdraw(self, index: int) -> None:
+        self.story.withdraw(index)
+
+    @rule(index=st.integers(1, 3))
+    def restart(self, index: int) -> None:
+        self.story.deployment.start_trustee(index)
+
+    @rule()
+    def batch(self) -> None:
+        self.story.batch()
+
+    @invariant()
+    def nothing_halted(self) -> None:
+        if hasattr(self, "story"):
+            assert not [one.halted for one in self.story.deployment.trustees.values() if one.halted]
+
+    def teardown(self) -> None:
+        if not hasattr(self, "story"):
+            return
+        self.story.deployment.faults.calm()
+        self.story.batch()
+        assert self.story.observed() == self.story.expected
+        phases = {
+            one.status(self.story.deployment.policy.scope) for one in self.story.deployment.trustees.values()
+        }
+        assert phases == {Phase.IDLE}
+
+
+TestFaultyDeployment = FaultyDeployment.TestCase
+TestFaultyDeployment.settings = settings(
+    max_examples=8, stateful_step_count=8, suppress_health_check=list(HealthCheck)
+)
