@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.bench.counting import counted
+
 from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.randomness import SeededStream, random_scalar
-from tests.bench.counting import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,17 @@ class Unit:
     base: float
     addition: float
 
+    def mean(self, other: Unit) -> Unit:
+        """Halfway between two measurements."""
+        return Unit(
+            (self.variable + other.variable) / 2,
+            (self.base + other.base) / 2,
+            (self.addition + other.addition) / 2,
+        )
 
-def measure_unit(rounds: int = 150, repeats: int = 4) -> Unit:
-    """Best of a few runs, with varying operands and full scalars; about 70 ms."""
+
+def measure_unit(rounds: int = 100, repeats: int = 3) -> Unit:
+    """Best of a few runs, with varying operands and full scalars; about 30 ms."""
     stream = SeededStream(b"unit")
     scalar = random_scalar(stream)
     start = RISTRETTO255.base_multiply(random_scalar(stream))
@@ -111,25 +120,23 @@ def measure(
     per: str = "filing",
     repeats: int = 3,
 ) -> Step:
-    """Count `work` once, time it apart from that (best of `repeats`), divide by `share`.
+    """Count `work` once, time it apart from that, divide by `share`.
 
-    The unit is measured before and after and the smaller taken, so that a busy
-    moment does not flatter the ratio. `work` must be repeatable.
+    The unit is measured right before and after every run and averaged, so that a
+    busy neighbour slows both alike; the quickest run counts. `work` must be repeatable.
     """
     with counted() as counts:
         work()
+    runs: list[tuple[float, Unit]] = []
     before = measure_unit()
-    seconds = float("inf")
     for _ in range(repeats):
         begin = time.perf_counter()
         work()
-        seconds = min(seconds, time.perf_counter() - begin)
-    after = measure_unit()
-    unit = Unit(
-        min(before.variable, after.variable),
-        min(before.base, after.base),
-        min(before.addition, after.addition),
-    )
+        taken = time.perf_counter() - begin
+        after = measure_unit()
+        runs.append((taken, before.mean(after)))
+        before = after
+    seconds, unit = min(runs, key=lambda run: run[0])
     multiplications = counts.variable + counts.base * unit.base / unit.variable
     return Step(
         name,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tests.bench.machine import Step, measure
+
 from notalone_crypto.primitives import membership, sigma
 from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.primitives.pedersen import BLINDING_GENERATOR
 from notalone_crypto.randomness import SeededStream, random_scalar
-from tests.bench.machine import Step, measure
 
 BATCH = 10
 

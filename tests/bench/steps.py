@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
+from tests.bench.machine import Step, measure
+from tests.support.world import World
+
 from notalone_crypto.messages.committee import ReleaseMode
 from notalone_crypto.messages.evaluation import BatchPlan, RoundOne, RoundTwo
 from notalone_crypto.messages.filing import Acceptance, Filing, Header
@@ -14,8 +17,6 @@ from notalone_crypto.protocol import accept, file, record, release, rounds, stat
 from notalone_crypto.protocol import withdraw as withdrawals
 from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, derive_secrets
 from notalone_crypto.randomness import SeededStream, random_scalar
-from tests.bench.machine import Step, measure
-from tests.support.world import World
 
 BATCH = 10
 

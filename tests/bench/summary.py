@@ -97,7 +97,7 @@ def print_row(ours: Totals) -> dict[str, Any]:
         rows.append((f"OURS, {when}: time", setting, f"{units:,.0f}", "finder: flat at level 2", "measured"))
         rows.append((f"OURS, {when}: counted", setting, f"{step.multiplications:,.0f}", "", "measured"))
     print_table(
-        "One filing, all parties together, in multiplications (published: see design notes, not measured here)",
+        "One filing, all parties together, in multiplications (published: cited, not measured here)",
         ("system", "setting", "mult.", "growth", "source"),
         rows,
     )
