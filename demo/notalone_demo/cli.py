@@ -36,10 +36,11 @@ def _main() -> None:
 
 @app.command()
 def demo(
-    reports: Annotated[Path, typer.Option(help="a scope and its reports, as examples/university.json")] = Path(
-        "examples/university.json"
-    ),
+    reports: Annotated[
+        Path, typer.Option(help="a scope and its reports, as examples/university.json")
+    ] = Path("examples/university.json"),
     seed: Annotated[str, typer.Option(help="repeat a run: any text; without it every run is different")] = "",
+    *,
     brief: Annotated[bool, typer.Option("--brief", help="only the summary")] = False,
 ) -> None:
     """Run real reports through a simulated deployment and show what every party saw."""
@@ -56,17 +57,19 @@ def demo(
     try:
         story = read_story(reports)
         run = Run.start(story, seed.encode() or secrets.token_bytes(32), progress)
+        seen = 0
         for number in run.batches(progress):
             if brief:
                 continue
             console.rule(f"After batch {number}")
             views.trustee_view(console, run.deployment, 1)
+            seen = views.board_view(console, run.deployment, seen)
             views.people_view(console, run)
         if not brief:
             console.rule("What the others saw, in the end")
-            views.board_view(console, run.deployment)
             views.issuer_view(console, run.deployment)
             views.public_view(console, run.deployment)
+            views.auditor_view(console, run.deployment)
         as_expected = views.summary(console, run, run.observed())
     except NotAloneError as error:
         errors.print(f"notalone: {error}", style="red", markup=False)

@@ -193,7 +193,11 @@ def _read_scope(source: _Source, raw: Any) -> tuple[ScopeInput, Directory]:
         raise fail("levels", "must be [2, 3] or [2, 3, 4]")
     for key in ("trustees", "desks"):
         values = raw[key]
-        if not isinstance(values, list) or not values or not all(isinstance(one, str) and one for one in values):
+        if (
+            not isinstance(values, list)
+            or not values
+            or not all(isinstance(one, str) and one for one in values)
+        ):
             raise fail(key, "must be a list of names")
         if len(set(values)) != len(values):
             raise fail(key, "a name appears twice")
@@ -202,7 +206,8 @@ def _read_scope(source: _Source, raw: Any) -> tuple[ScopeInput, Directory]:
         raise fail("threshold", "m trustees must satisfy 2 <= m and 2m - 1 <= n")
     try:
         people = [
-            DirectoryPerson(one["id"], one["name"], one["unit"], tuple(one["emails"])) for one in raw["directory"]
+            DirectoryPerson(one["id"], one["name"], one["unit"], tuple(one["emails"]))
+            for one in raw["directory"]
         ]
         directory = Directory(people)
     except NotAloneError as error:
@@ -308,7 +313,9 @@ def _check_order(source: _Source, raw: Any, story: Story) -> None:
     """Nobody withdraws what she did not file before; people fit on the roll."""
     positions = [start for _, start, _ in _elements(source, raw)]
     filed: dict[str, int] = {}
-    for report, position in sorted(zip(story.reports, positions, strict=True), key=lambda pair: pair[0].batch):
+    for report, position in sorted(
+        zip(story.reports, positions, strict=True), key=lambda pair: pair[0].batch
+    ):
         if report.withdraws and filed.get(report.person, 99) >= report.batch:
             raise source.error(position, f"withdraw: {report.person} has filed nothing in an earlier batch")
         if not report.withdraws:

@@ -68,7 +68,9 @@ class Run:
                 if report.batch == number:
                     self._do(report, progress)
             self.deployment.settle()
-            progress(f"Batch {number}: three rounds of messages between the trustees, then one leaf in the log")
+            progress(
+                f"Batch {number}: three rounds of messages between the trustees, then one leaf in the log"
+            )
             self.deployment.run_batch()
             live = [self._plain(one) for one in self.filed if not one.withdrawn]
             self.expected |= released(live, self.story.scope.levels)
@@ -125,7 +127,13 @@ class Run:
         report = one.report
         subject = tuple((slot, _bytes(identifier)) for slot, identifier in report.identifiers.items())
         return PlainReport(
-            one.name, report.person, subject, report.threshold, report.mode == 2, report.preconsent, report.desk
+            one.name,
+            report.person,
+            subject,
+            report.threshold,
+            report.mode == 2,
+            report.preconsent,
+            report.desk,
         )
 
 

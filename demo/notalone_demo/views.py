@@ -15,69 +15,92 @@ from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.primitives import checkpoint
 from notalone_crypto.protocol import statement
 from notalone_crypto.protocol.identify import SlotKind
+from notalone_crypto.protocol.state import ScopeState
+from notalone_demo.auditing import audit_lines
 from notalone_demo.reference import Released
-from notalone_demo.runner import Run
+from notalone_demo.runner import Filed, Run
 from notalone_demo.simulation.deployment import Deployment
+
+MANY = 4
+_BOARD_LEARNS = {
+    FeedKind.FILING: "that somebody filed; all of one size",
+    FeedKind.ACCEPTANCE: "that a trustee could open its part",
+    FeedKind.WITHDRAWAL: "that an owner took her entry back",
+    FeedKind.PLAN: "which entries a batch holds",
+    FeedKind.PLAN_VOTE: "nothing: sealed to trustees and auditors",
+    FeedKind.ROUND_ONE: "nothing: sealed to trustees and auditors",
+    FeedKind.ROUND_TWO: "nothing: sealed to trustees and auditors",
+    FeedKind.RELEASES: "nothing: as many blobs in every batch, noise or not",
+    FeedKind.RECORD_VOTE: "a salted hash",
+}
 
 
 def short(data: bytes) -> str:
     """First bytes of something, enough to compare by eye."""
-    return data[:5].hex()
+    return data[:4].hex()
 
 
-def board_view(console: Console, deployment: Deployment) -> None:
-    """Everything the board stores, by kind and size."""
+def board_view(console: Console, deployment: Deployment, since: int = 0) -> int:
+    """Everything the board received after item `since`, by kind and size; the number of items now."""
     scope = deployment.board.state.scopes[deployment.policy.scope]
-    table = Table(title="What the BOARD saw (its whole memory)", title_justify="left")
+    table = Table(title="What the BOARD received, all it has", title_justify="left")
     table.add_column("kind")
     table.add_column("how many", justify="right")
     table.add_column("sizes in bytes")
+    table.add_column("what it can tell")
     sizes: dict[FeedKind, Counter[int]] = {}
-    for item in scope.feed:
+    for item in scope.feed[since:]:
         sizes.setdefault(FeedKind(item.kind), Counter())[len(item.payload)] += 1
     for kind, counts in sizes.items():
-        shown = ", ".join(str(size) for size in sorted(counts)[:4]) + (" …" if len(counts) > 4 else "")
-        table.add_row(kind.name.lower(), str(sum(counts.values())), shown)
+        shown = ", ".join(str(size) for size in sorted(counts)[:4]) + (" …" if len(counts) > MANY else "")
+        table.add_row(kind.name.lower(), str(sum(counts.values())), shown, _BOARD_LEARNS.get(kind, ""))
     console.print(table)
-    per_batch = {sum(len(blobs) for blobs in batch.values()) for batch in scope.blobs.values()}
-    console.print(
-        f"  Every filing has one size. Votes and rounds are sealed to trustees and auditors. Release blobs: "
-        f"{', '.join(map(str, sorted(per_batch)))} in every batch, match or no match, all of one size."
-    )
+    return len(scope.feed)
 
 
 def trustee_view(console: Console, deployment: Deployment, index: int) -> None:
-    """One trustee's memory of the entries: header, its shares, the outputs."""
+    """One trustee's memory of the entries: header, its share, the outputs."""
     service = deployment.trustees[index]
     scope = service.machine.state.scopes[deployment.policy.scope]
     name = deployment.plan.trustees[index - 1]
     places = statement.positions(deployment.policy)
-    table = Table(title=f"What TRUSTEE {index} ({name}) saw, epoch {scope.epoch}", title_justify="left")
+    table = Table(title=f"What TRUSTEE {index} ({name}) holds, epoch {scope.epoch}", title_justify="left")
     table.add_column("entry")
     table.add_column("its share")
-    shown = [position for position, (slot, level) in enumerate(places) if level in (2, 3) and slot <= 3]
+    shown = [position for position, (slot, level) in enumerate(places) if level <= 3 and slot <= 3]
     for position in shown:
         slot, level = places[position]
         table.add_column(f"{SlotKind(slot).name.lower()[:7]} {level}")
-    counts = [Counter(live.points[position].curve for live in scope.live.values() if live.points) for position in shown]
     for entry, live in scope.live.items():
         if not live.points:
             continue
         share = live.secrets.shares.identifiers[0].value.to_bytes(32, "little")
-        cells = []
-        for position, count in zip(shown, counts, strict=True):
-            curve = live.points[position].curve
-            text = short(curve)
-            twice = places[position][1] == 2 and count[curve] > 1
-            cells.append(f"[bold reverse]{text}[/]" if twice else text)
+        cells = [short(live.points[position].curve) + _mark(scope, position, entry) for position in shown]
         table.add_row(short(entry), short(share), *cells)
     console.print(table)
-    found = sum(len(groups) for groups in scope.searched.values() for groups in [groups[1]])
+    found = sum(len(groups) for _, groups in scope.searched.values())
     console.print(
-        "  Its share of an identifier is a uniform number. An output is the same for two entries (reversed above, "
-        "level 2) only when the threshold of both was met, or when one person filed twice; a report that waits for "
-        f"3 shows other values in the columns of level 2. Matches so far, over all slots and levels: {found}."
+        "  Its share of an identifier is a uniform number. Outputs look random too: a letter marks those "
+        "that the finder could put together (a match, at the level in the column's head), * the second report of "
+        "one person. Where thresholds are not met there is nothing to compare, whatever the names. "
+        f"Matches it knows of, over all slots and levels: {found}."
     )
+
+
+def auditor_view(console: Console, deployment: Deployment) -> None:
+    """The auditor's page, made from the board's feed and the auditor's own key alone."""
+    console.print("[bold]What the AUDITOR saw[/]")
+    for line in audit_lines(deployment):
+        console.print("  " + line)
+
+
+def _mark(scope: ScopeState, position: int, entry: bytes) -> str:
+    """A letter for an entry of a found group, a star for one that another entry stands for."""
+    representatives, groups = scope.searched.get(position, ((), ()))
+    for letter, group in zip("ABCDEFGHIJ", groups, strict=False):
+        if entry in group:
+            return f" [bold]{letter}[/]"
+    return "" if entry in representatives else " *"
 
 
 def public_view(console: Console, deployment: Deployment) -> None:
@@ -87,11 +110,18 @@ def public_view(console: Console, deployment: Deployment) -> None:
     scope = state.scopes[deployment.policy.scope]
     leaves = sorted(scope.leaves.items(), key=lambda pair: pair[1])
     console.print("[bold]What the PUBLIC saw[/]")
-    console.print(f"  log {head.origin[:24]}…, {head.size} leaves, root {short(head.root)}…, cosigned by a quorum")
+    console.print(
+        f"  log {head.origin[:24]}…, {head.size} leaves, root {short(head.root)}…, cosigned by a quorum"
+    )
     console.print("  leaves: " + ", ".join(f"#{index} {short(leaf)}…" for leaf, index in leaves))
-    console.print("  One salted leaf for the rules and one for each batch: the same whether or not anything matched.")
+    console.print(
+        "  One salted leaf for the rules and one for each batch: the same whether or not anything matched."
+    )
     roll = deployment.board.newest_snapshots(deployment.policy.scope)[0]
-    console.print(f"  roll: {roll.declared} declared members, {roll.enrolled} places, so at most {roll.declared - roll.enrolled} unknown")
+    console.print(
+        f"  roll: {roll.declared} declared members, {roll.enrolled} places: at most "
+        f"{roll.declared - roll.enrolled} could be ghosts"
+    )
 
 
 def issuer_view(console: Console, deployment: Deployment) -> None:
@@ -99,7 +129,8 @@ def issuer_view(console: Console, deployment: Deployment) -> None:
     state = deployment.issuer.state
     console.print("[bold]What the ISSUER saw[/]")
     console.print(
-        f"  {len(state.entries)} places (commitments), {len(state.unused_cards)} unused cards, no filing, no time of a filing."
+        f"  {len(state.entries)} places (commitments), {len(state.unused_cards)} unused cards; "
+        "no filing, no time of a filing."
     )
 
 
@@ -132,6 +163,26 @@ def people_view(console: Console, run: Run) -> None:
     console.print(table)
 
 
+def _why_sealed(run: Run, one: Filed) -> str:
+    """In words, from the story in clear."""
+    if one.withdrawn:
+        return "taken back"
+    subjects = {(slot, identifier.encode()) for slot, identifier in one.report.identifiers.items()}
+    same = [
+        other
+        for other in run.filed
+        if other is not one
+        and subjects & {(slot, identifier.encode()) for slot, identifier in other.report.identifiers.items()}
+    ]
+    others = [other for other in same if other.report.person != one.report.person and not other.withdrawn]
+    if others:
+        waiting = ", ".join(f"{other.name} asked for {other.report.threshold}" for other in others)
+        return f"the same person is named, but {waiting}"
+    if any(other.withdrawn for other in same):
+        return "the other report was taken back before"
+    return "she alone named this person, twice" if same else "nobody else named this person"
+
+
 def summary(console: Console, run: Run, observed: set[Released]) -> bool:
     """The plain ending; whether the protocol did exactly what the plaintext reference says."""
     console.rule("[bold]Who was released to whom, and who stayed sealed")
@@ -145,12 +196,17 @@ def summary(console: Console, run: Run, observed: set[Released]) -> bool:
         if where:
             console.print(f"  [green]opened[/]  {one.name}, who asked for {threshold}: {'; '.join(where)}")
         else:
-            why = " (withdrawn)" if one.withdrawn else ""
-            console.print(f"  [cyan]sealed[/]  {one.name}, who asked for {threshold}{why}")
+            console.print(
+                f"  [cyan]sealed[/]  {one.name}, who asked for {threshold}: {_why_sealed(run, one)}"
+            )
     same = observed == run.expected
     if same:
-        console.print(f"\n  All {len(observed)} releases are those of the plaintext reference model, and no other.")
+        console.print(
+            f"\n  All {len(observed)} releases are those of the plaintext reference model, and no other."
+        )
     else:
         missing, extra = run.expected - observed, observed - run.expected
-        console.print(f"\n  [bold red]NOT as the reference model says[/]: missing {missing}, too many {extra}")
+        console.print(
+            f"\n  [bold red]NOT as the reference model says[/]: missing {missing}, too many {extra}"
+        )
     return same

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.support.stories import PEOPLE, Story, plan
 
 COMMITTEES = ((3, 2), (4, 2), (5, 3))
@@ -20,13 +19,23 @@ filings = st.tuples(
 )
 withdrawals = st.tuples(st.just("withdraw"), st.integers(0, 20))
 batches = st.tuples(st.just("batch"))
-stories = st.lists(st.one_of(filings, filings, filings, filings, withdrawals, batches), min_size=3, max_size=12)
+stories = st.lists(
+    st.one_of(filings, filings, filings, filings, withdrawals, batches), min_size=3, max_size=12
+)
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(st.sampled_from(COMMITTEES), st.sampled_from(((2, 3), (2, 3, 4))), stories, st.binary(min_size=4, max_size=4))
+@given(
+    st.sampled_from(COMMITTEES),
+    st.sampled_from(((2, 3), (2, 3, 4))),
+    stories,
+    st.binary(min_size=4, max_size=4),
+)
 def test_released_sets_equal_those_of_the_plaintext_reference(
-    committee: tuple[int, int], levels: tuple[int, ...], events: list[tuple], seed: bytes  # type: ignore[type-arg]
+    committee: tuple[int, int],
+    levels: tuple[int, ...],
+    events: list[tuple],
+    seed: bytes,  # type: ignore[type-arg]
 ) -> None:
     story = Story.begin(plan(*committee, levels), seed)
     for kind, *details in events:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.support.stories import PEOPLE, Story, plan
 
 from notalone_crypto.errors import NotAloneError
 from notalone_crypto.protocol.state import Outgoing, Phase
 from notalone_demo.simulation.network import Faults
-from tests.support.stories import PEOPLE, Story, plan
 
 
 def faults(seed: int, **chances: float) -> Faults:
@@ -44,7 +44,7 @@ def tell(story: Story) -> None:
         {"kill": 0.06},
         {"drop": 0.1, "delay": 0.1, "duplicate": 0.1, "reorder": 0.3, "corrupt": 0.03, "kill": 0.03},
     ],
-    ids=lambda chances: "+".join(chances),
+    ids="+".join,
 )
 def test_the_outcome_under_faults_is_the_reference(chances: dict[str, float]) -> None:
     story = Story.begin(plan(3, 2, (2, 3)), b"faults", faults(7, **chances))
@@ -125,11 +125,18 @@ class FaultyDeployment(RuleBasedStateMachine):
     def begin(
         self, committee: tuple[int, int], seed: int, drop: float, corrupt: float, kill: float, disorder: float
     ) -> None:
-        chosen = faults(seed, drop=drop, corrupt=corrupt, kill=kill, reorder=disorder, duplicate=disorder, delay=disorder)
+        chosen = faults(
+            seed, drop=drop, corrupt=corrupt, kill=kill, reorder=disorder, duplicate=disorder, delay=disorder
+        )
         self.story = Story.begin(plan(*committee, (2, 3), slots=(1,)), seed.to_bytes(4, "big"), chosen)
 
-    @rule(person=st.integers(0, PEOPLE - 1), subject=st.integers(0, 1), threshold=st.integers(2, 3), peers=st.booleans())
-    def file(self, person: int, subject: int, threshold: int, peers: bool) -> None:  # noqa: FBT001
+    @rule(
+        person=st.integers(0, PEOPLE - 1),
+        subject=st.integers(0, 1),
+        threshold=st.integers(2, 3),
+        peers=st.booleans(),
+    )
+    def file(self, person: int, subject: int, threshold: int, peers: bool) -> None:
         if len(self.story.names) < 10:
             self.story.file(person, {1: subject}, threshold, peers=peers)
 

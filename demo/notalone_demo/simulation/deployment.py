@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from notalone_crypto.errors import StateConflict
-from notalone_crypto.messages.committee import CommitteeParameters, Desk, Organisation, ScopePolicy, SignedManifest
+from notalone_crypto.errors import Code, StateConflict
+from notalone_crypto.messages.committee import (
+    CommitteeParameters,
+    Desk,
+    Organisation,
+    ScopePolicy,
+    SignedManifest,
+)
 from notalone_crypto.primitives import hpke, signing
 from notalone_crypto.protocol import ceremony, roll
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
@@ -35,6 +41,7 @@ class MockClock:
     now: int = START
 
     def __call__(self) -> int:
+        """Now."""
         return self.now
 
 
@@ -84,7 +91,12 @@ def hold_ceremony(
         parts = [ceremony.open_dealing(parameters, keys, index, dealing) for dealing in dealings]
         combined.append(ceremony.combine(parameters, keys, index, dealings, parts))
     manifest = ceremony.assemble_manifest(
-        parameters, public, dealings, [message for _, message in combined], board_key=board_key, auditors=auditors
+        parameters,
+        public,
+        dealings,
+        [message for _, message in combined],
+        board_key=board_key,
+        auditors=auditors,
     )
     signatures = {own.index: ceremony.sign_manifest(manifest, own.signing_key) for own, _ in combined}
     return ceremony.collect(manifest, signatures), tuple(own for own, _ in combined)
@@ -119,7 +131,9 @@ class Deployment:
         board_key = signing.generate_key(self.randomness)
         issuer_key = signing.generate_key(self.randomness)
         self.auditor_key = hpke.generate_key(self.randomness)
-        self.desks = {name: CounsellorDesk(name, hpke.generate_key(self.randomness)) for name in self.plan.desks}
+        self.desks = {
+            name: CounsellorDesk(name, hpke.generate_key(self.randomness)) for name in self.plan.desks
+        }
         parameters = CommitteeParameters(
             self.plan.instance, self.plan.trustees, self.plan.threshold, self.plan.levels, self.randomness(32)
         )
@@ -146,7 +160,13 @@ class Deployment:
         )
         self.board = BoardService(self.committee, board_key, self.clock, Forgetful(), BoardState())
         self.issuer = IssuerService(
-            self.plan.instance, self.policy.scope, self.plan.declared, issuer_key, self.clock, Forgetful(), IssuerState()
+            self.plan.instance,
+            self.policy.scope,
+            self.plan.declared,
+            issuer_key,
+            self.clock,
+            Forgetful(),
+            IssuerState(),
         )
         self.disks = {index: Disk(self.faults) for index in self.secrets}
         self.links = {index: Link(lambda: self.board, self.faults) for index in self.secrets}
@@ -208,7 +228,7 @@ class Deployment:
             if any(trustee.halted for trustee in self.trustees.values()):
                 break
         reasons = [trustee.halted for trustee in self.trustees.values() if trustee.halted]
-        raise StateConflict("state.batch_open", f"the batch did not close {reasons}")  # type: ignore[arg-type]
+        raise StateConflict(Code.BATCH_OPEN, f"the batch did not close {reasons}")
 
     @property
     def faulty(self) -> bool:

@@ -132,7 +132,10 @@ class BoardService:
         """Every release blob so far, in order; clients download all and try."""
         scope = self._scope(scope_name)
         return tuple(
-            blob for number in sorted(scope.blobs) for index in sorted(scope.blobs[number]) for blob in scope.blobs[number][index]
+            blob
+            for number in sorted(scope.blobs)
+            for index in sorted(scope.blobs[number])
+            for blob in scope.blobs[number][index]
         )
 
     def inclusion(self, scope_name: bytes, recipient: bytes) -> bytes | None:
@@ -162,6 +165,10 @@ class BoardService:
             # A restored board says so plainly; the trustee then refuses it.
             return LogUpdate(note, index, (), ())
         return LogUpdate(note, index, tree.inclusion_proof(index), tree.consistency_proof(from_size))
+
+    def consistency(self, first: int, second: int) -> tuple[bytes, ...]:
+        """Proof that the tree of `second` leaves extends that of `first`; empty from the empty tree."""
+        return self.state.tree.consistency_proof(first, second) if first else ()
 
     def post(self, trustee: int, scope_name: bytes, kind: FeedKind, payload: bytes) -> None:
         """Take a trustee's message; what the board understands of it moves the batch on."""
@@ -264,7 +271,11 @@ class BoardService:
             batch.record_votes[vote.trustee] = vote.leaf
             self._append(scope, FeedKind.RECORD_VOTE, payload)
         evaluators = BatchPlan.decode(batch.plan).evaluators
-        if set(batch.record_votes) >= set(evaluators) and len(set(batch.record_votes.values())) == 1 and not batch.leaf:
+        if (
+            set(batch.record_votes) >= set(evaluators)
+            and len(set(batch.record_votes.values())) == 1
+            and not batch.leaf
+        ):
             batch.leaf = vote.leaf
             self.state.waiting.append((scope.policy.scope, vote.leaf, b""))
             self._next_leaf()
@@ -323,5 +334,3 @@ class BoardService:
         if scope is None:
             raise ContextMismatch(Code.SCOPE, "the board does not serve this scope")
         return scope
-
-

@@ -12,7 +12,7 @@ Clock = Callable[[], int]
 """Seconds since 1970."""
 
 
-class BoardUnreachable(Exception):  # noqa: N818 - a state of the world, not a mistake
+class BoardUnreachable(Exception):
     """The board did not answer; the next poll tries again."""
 
 

@@ -17,7 +17,7 @@ from notalone_crypto.messages.evaluation import BatchPlan, LogUpdate
 from notalone_crypto.messages.feed import CONFIDENTIAL_KINDS, Envelope, FeedItem, FeedKind, Nudge
 from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Header, Withdrawal
 from notalone_crypto.messages.roll import RollSnapshot
-from notalone_crypto.protocol import envelope, intake, log, persist
+from notalone_crypto.protocol import envelope, intake, persist
 from notalone_crypto.protocol.accept import View
 from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
@@ -114,7 +114,7 @@ class TrusteeService:
         return Phase.IDLE if scope is None else scope.phase
 
     def _handle(self, scope_name: bytes, item: FeedItem) -> bool:
-        """One item: whether it is done with. State and posts are stored together before anything is posted."""
+        """One item: whether it is done with. State and posts are stored before anything is posted."""
         if self.halted:
             return False
         handled = self.durable.handled[scope_name]
@@ -160,9 +160,7 @@ class TrusteeService:
             opened = envelope.open_for(
                 self.committee, scope_name, item.kind, Envelope.decode(item.payload), self.secrets.channel_key
             )
-            return self.machine.receive_message(
-                scope_name, _outgoing_of(kind), opened, self.randomness
-            )
+            return self.machine.receive_message(scope_name, _outgoing_of(kind), opened, self.randomness)
         handlers: dict[FeedKind, Callable[[bytes, bytes], list[Post]]] = {
             FeedKind.SNAPSHOT: self._snapshot,
             FeedKind.FILING: self._filing,
@@ -311,7 +309,9 @@ class TrusteeService:
             kind = _POSTED_AS[post.kind]
             payload = post.payload
             if kind in CONFIDENTIAL_KINDS:
-                payload = envelope.seal(self.committee, post.scope, int(kind), payload, self.randomness).encode()
+                payload = envelope.seal(
+                    self.committee, post.scope, int(kind), payload, self.randomness
+                ).encode()
             self.board.post(self.secrets.index, post.scope, kind, payload)
 
 
