@@ -12,9 +12,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+from tests.support.world import World
+
 from notalone_crypto.errors import Code, NotAloneError
 from notalone_crypto.messages.committee import Organisation, ScopePolicy
-from notalone_crypto.messages.filing import Acceptance, Filing, Header
+from notalone_crypto.messages.filing import (
+    FIRST_INTRODUCTION_LENGTH,
+    SECOND_INTRODUCTION_LENGTH,
+    Acceptance,
+    Filing,
+    Header,
+)
 from notalone_crypto.messages.roll import RollEntry, RollSnapshot
 from notalone_crypto.primitives import kem, pedersen, sigma, signing
 from notalone_crypto.primitives.group import ORDER
@@ -26,7 +35,6 @@ from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.protocol.state import Outgoing
 from notalone_crypto.randomness import SeededStream, random_scalar
 from notalone_crypto.suite import Tag
-from tests.support.world import World
 
 Statements = Callable[[list[Any]], list[Any]]
 
@@ -35,13 +43,10 @@ Statements = Callable[[list[Any]], list[Any]]
 def refused(*codes: Code) -> Iterator[list[NotAloneError]]:
     """The block must raise one of these codes; the error is in the list afterwards."""
     caught: list[NotAloneError] = []
-    try:
+    with pytest.raises(NotAloneError) as raised:
         yield caught
-    except NotAloneError as error:
-        assert error.code in codes, f"refused with {error.code}, expected one of {codes}"
-        caught.append(error)
-        return
-    raise AssertionError(f"the attack was not refused ({', '.join(codes)} expected)")
+    caught.append(raised.value)
+    assert raised.value.code in codes, f"refused with {raised.value.code}, expected one of {codes}"
 
 
 def states(world: World) -> dict[int, bytes]:
@@ -82,12 +87,12 @@ def attack_seal(
     spent_mark = tag or file.quota_tag(committee, rules.scope, member, period, index)
     owner = file.owner_keys(member, spent_mark)
     contents = [random_scalar(random), random_scalar(random)]
-    sizes = (file.FIRST_INTRODUCTION_LENGTH, file.SECOND_INTRODUCTION_LENGTH)
+    sizes = (FIRST_INTRODUCTION_LENGTH, SECOND_INTRODUCTION_LENGTH)
     texts = (report.first_introduction, report.second_introduction)
-    introductions = [
+    first, second = (
         file._seal_introduction(committee, rules.scope, spent_mark, which, key, text, size)
         for which, key, text, size in zip((1, 2), contents, texts, sizes, strict=True)
-    ]
+    )
     blind, ephemeral = random_scalar(random), random_scalar(random)
     values = list(identifiers or file.identifier_scalars(committee, rules, member, report))
     inverted = list(inverses or [pow(member.secret + value, -1, ORDER) for value in values])
@@ -112,12 +117,14 @@ def attack_seal(
         tuple(dealing.commitments for dealing in deals.identifiers),
         tuple(dealing.commitments for dealing in deals.inverses),
         tuple(dealing.commitments for dealing in deals.contents),
-        digest(Tag.INTRODUCTION, introductions[0]),
-        digest(Tag.INTRODUCTION, introductions[1]),
+        digest(Tag.INTRODUCTION, first),
+        digest(Tag.INTRODUCTION, second),
     )
     header = replace(header, **(header_changes or {}))  # type: ignore[arg-type]
     proof = _prove(world, rules, header, ring, member, blind, ephemeral, values, deals, ring_member)
-    filing = Filing(header.encode(), proof, deals.seal(committee, header, ephemeral), *introductions, bytes(64))
+    filing = Filing(
+        header.encode(), proof, deals.seal(committee, header, ephemeral), first, second, bytes(64)
+    )
     return file.SealedReport(file.sign_filing(filing, owner.signing_key), header, owner)
 
 
@@ -168,7 +175,9 @@ def give(world: World, filings: Sequence[Filing], view: accept.View | None = Non
     verdicts: set[tuple[Code | None, ...]] = set()
     acceptances: list[Acceptance] = []
     for machine in world.machines.values():
-        posts, errors = intake.receive_filings(machine.state, machine.secrets, seen, filings, world.randomness)
+        posts, errors = intake.receive_filings(
+            machine.state, machine.secrets, seen, filings, world.randomness
+        )
         verdicts.add(tuple(None if error is None else error.code for error in errors))
         acceptances += [Acceptance.decode(post.payload) for post in posts if post.kind == Outgoing.ACCEPTANCE]
     for acceptance in acceptances:
@@ -206,7 +215,7 @@ class SecondOrganisation:
         self.world = world
         self.issuer = signing.generate_key(world.randomness)
         both = (*world.policy.organisations, Organisation("Hospital", self.issuer.verify_key))
-        world.install(replace(world.policy, organisations=both))
+        world.install(replace(world.policy, organisations=both, version=world.policy.version + 1))
         self.roll: list[RollEntry] = []
         self.guests = [self._enrol(words) for words in guests]
         for _ in range(33):
@@ -227,7 +236,9 @@ class SecondOrganisation:
         newest = {(one.issuer_key, one.cohort): one for one in both}
         return replace(self.world.view(), snapshots=both, newest=newest)
 
-    def file(self, member: roll.Member, identifier: bytes, spent: frozenset[bytes] = frozenset()) -> Code | None:
+    def file(
+        self, member: roll.Member, identifier: bytes, spent: frozenset[bytes] = frozenset()
+    ) -> Code | None:
         """File through this organisation; the refusal's code or None."""
         world = self.world
         sealed = file.seal_report(

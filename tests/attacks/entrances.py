@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tests.support.world import World
+
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan, LogUpdate
 from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Withdrawal
@@ -16,7 +18,6 @@ from notalone_crypto.protocol import file, intake, log, persist
 from notalone_crypto.protocol import withdraw as withdrawals
 from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.state import Outgoing, Post, TrusteeState
-from tests.support.world import World
 
 EXCHANGED = (Outgoing.PLAN_VOTE, Outgoing.ROUND_ONE, Outgoing.ROUND_TWO, Outgoing.RECORD_VOTE)
 
@@ -49,14 +50,16 @@ class Entrance:
     def meaning(self) -> object:
         """What the state says, without fresh proofs and seals, which differ each time."""
         state = self.machine.state
-        scopes = []
+        scopes: list[tuple[object, ...]] = []
         for scope in state.scopes.values():
             batch = scope.batch
             heard = {kind: got.get(2) for kind, got in batch.received.items()} if batch else {}
             plan = batch.plan if batch else None
             view = batch.cosigned if batch else None
             pending = {name: sorted(one.acceptances) for name, one in scope.pending.items()}
-            scopes.append((scope.phase, scope.number, scope.leaf, pending, set(scope.gone), plan, view, heard))
+            scopes.append(
+                (scope.phase, scope.number, scope.leaf, pending, set(scope.gone), plan, view, heard)
+            )
             scopes.append(tuple(scope.withdrawals))
         return scopes, state.log, set(state.seen_encs), {key: set(one) for key, one in state.spent.items()}
 
@@ -64,7 +67,9 @@ class Entrance:
         self.machine.state = persist.load(self.before, TrusteeState)
 
 
-def hold(world: World, posts: list[tuple[int, Post]], kind: Outgoing, sender: int = 2, reader: int = 1) -> bytes:
+def hold(
+    world: World, posts: list[tuple[int, Post]], kind: Outgoing, sender: int = 2, reader: int = 1
+) -> bytes:
     """Deliver everything but `sender`'s message of `kind` to `reader`, as far as that goes."""
     queue, held = list(posts), b""
     while queue:
@@ -184,9 +189,7 @@ def closing_a_batch() -> list[Entrance]:
     second.deliver(second.start_batch())
     leaf = second.scope_of(2).batch.sealed_record.leaf  # type: ignore[union-attr]
     note = second.log_leaf(leaf, lambda machine, one: machine.receive_log(scope, one, second.now)[0])
-    entrances.append(
-        Entrance("note", second, note, lambda machine, data: machine.receive_note(scope, data))
-    )
+    entrances.append(Entrance("note", second, note, lambda machine, data: machine.receive_note(scope, data)))
     return entrances
 
 

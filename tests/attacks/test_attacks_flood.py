@@ -7,6 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from tests.attacks.adversary_b import attack_seal, nothing_changes
+from tests.bench.counting import counted
+from tests.support.world import World
 
 from notalone_crypto.errors import Code
 from notalone_crypto.messages.filing import Filing
@@ -17,9 +20,6 @@ from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.identify import IdentifierKind, Platform, canonicalize
 from notalone_crypto.protocol.rounds import Point
 from notalone_crypto.suite import Tag
-from tests.attacks.adversary_b import attack_seal, nothing_changes
-from tests.bench.counting import counted
-from tests.support.world import World
 
 
 def first_trustee(world: World, filings: list[Filing]) -> list[Code | None]:
@@ -108,7 +108,8 @@ def test_bad_proof_among_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_garbage_flood_on_the_finder() -> None:
-    """He files the same name until his quota is used up: one point; and different names cost N steps each. [FIND-1]
+    """He files the same name until his quota is used up: one point; and different names cost N
+    steps each. [FIND-1]
 
     Duplicates of one x cost nothing; without a match no flood makes an event.
     """
@@ -158,8 +159,16 @@ SPELLINGS: list[tuple[IdentifierKind, dict[str, object], list[str]]] = [
     (
         KIND.PHONE,
         {"default_region": "FR"},
-        ["06 12 34 56 78", "+33612345678", "0033 6 12 34 56 78", "06.12.34.56.78", "tel:+33-6-12-34-56-78",
-         "https://wa.me/33612345678", "+33 (0)6 12 34 56 78", "０６１２３４５６７８"],  # noqa: RUF001
+        [
+            "06 12 34 56 78",
+            "+33612345678",
+            "0033 6 12 34 56 78",
+            "06.12.34.56.78",
+            "tel:+33-6-12-34-56-78",
+            "https://wa.me/33612345678",
+            "+33 (0)6 12 34 56 78",
+            "\uff10\uff16\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18",
+        ],
     ),
     (
         KIND.ACCOUNT,
@@ -172,12 +181,26 @@ SPELLINGS: list[tuple[IdentifierKind, dict[str, object], list[str]]] = [
             "instagram.com/JEAN.DUPONT",
         ],
     ),
-    (KIND.ACCOUNT, {}, ["https://twitter.com/bob_1", "https://x.com/@Bob_1", "https://mobile.twitter.com/bob_1/"]),
-    (KIND.ACCOUNT, {"platform": Platform.TELEGRAM}, ["@bob_the_man", "bob_the_man", "https://t.me/Bob_The_Man"]),
+    (
+        KIND.ACCOUNT,
+        {},
+        ["https://twitter.com/bob_1", "https://x.com/@Bob_1", "https://mobile.twitter.com/bob_1/"],
+    ),
+    (
+        KIND.ACCOUNT,
+        {"platform": Platform.TELEGRAM},
+        ["@bob_the_man", "bob_the_man", "https://t.me/Bob_The_Man"],
+    ),
     (
         KIND.NAME,
         {"unit": "Physique"},
-        ["Jean-Pierre Dupont", "DUPONT Jean Pierre", "Dupont, Jean-Pierre", "jean\u2010pierre dupont", "M. Jean Pierre Dupont"],
+        [
+            "Jean-Pierre Dupont",
+            "DUPONT Jean Pierre",
+            "Dupont, Jean-Pierre",
+            "jean\u2010pierre dupont",
+            "M. Jean Pierre Dupont",
+        ],
     ),
     (KIND.NAME, {"unit": "Lettres"}, ["Zoé O'Brien", "zoe\u0301 o\u2019brien", "OBRIEN Zoe"]),
     (KIND.DIRECTORY, {}, ["jdupont1", "JDupont1", " jdupont1 "]),

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from tests.attacks.adversary_b import attack_seal, give, nothing_changes, refused
+from tests.support.world import World
 
 from notalone_crypto.errors import Code
 from notalone_crypto.messages.committee import Desk, ReleaseMode, ScopePolicy
 from notalone_crypto.messages.release import BLOB_LENGTH, BLOB_PLAINTEXT_LENGTH, ReleaseBatch, ReleaseItem
 from notalone_crypto.primitives import hpke, padding
 from notalone_crypto.protocol import accept, batch, log, release
-from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.file import SealedReport
+from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.signed import UNSIGNED, sign_message
 from notalone_crypto.protocol.state import Outgoing, Post
 from notalone_crypto.suite import Tag
-from tests.attacks.adversary_b import attack_seal, give, nothing_changes, refused
-from tests.support.world import World
 
 PEERS, COUNSELLOR = ReleaseMode.PEERS, ReleaseMode.COUNSELLOR
 Posts = list[tuple[int, Post]]
@@ -57,7 +57,8 @@ def read(world: World, reader: SealedReport, blobs: Iterable[bytes]) -> tuple[re
 
 
 def switched_policy(world: World, desk: hpke.HpkePrivateKey) -> ScopePolicy:
-    return replace(world.policy, desks=(Desk("Friends of Bob", desk.public),), release_modes=(2,))
+    desks = (Desk("Friends of Bob", desk.public),)
+    return replace(world.policy, desks=desks, release_modes=(2,), version=world.policy.version + 1)
 
 
 def test_policy_switched_after_filing() -> None:
@@ -75,6 +76,18 @@ def test_policy_switched_after_filing() -> None:
     assert by_peer(world, first) == by_peer(world, second) == set()
 
 
+def test_old_policy_put_back() -> None:
+    """The rules had a bad desk once; they stay in the log for ever, and the board shows them again. [ACC-7]"""
+    world = small()
+    old, note = world.policy, world.last_note
+    path = world.tree.inclusion_proof(0)
+    world.install(switched_policy(world, hpke.generate_key(world.randomness)))
+    with nothing_changes(world):
+        for machine in world.machines.values():
+            with refused(Code.POLICY):
+                machine.install_policy(old, note, 0, path)
+
+
 def test_desk_key_switched_after_filing() -> None:
     """The board rewrites the desk key in headers in transit, or the desk changes between two reports. [REL-2]
 
@@ -84,7 +97,8 @@ def test_desk_key_switched_after_filing() -> None:
     world = small()
     attacker = hpke.generate_key(world.randomness)
     sealed = world.seal(1, world.report(b"bob"))
-    rules = replace(world.policy, desks=(*world.policy.desks, Desk("Friends of Bob", attacker.public)))
+    desks = (*world.policy.desks, Desk("Friends of Bob", attacker.public))
+    rules = replace(world.policy, desks=desks, version=world.policy.version + 1)
     world.install(rules)  # even where the attacker's desk is in the policy
     after = world.seal(2, world.report(b"bob"))
     rewritten = replace(after.header, desk_key=attacker.public)
@@ -103,7 +117,8 @@ def test_desk_key_switched_after_filing() -> None:
 
 
 def test_fake_desk_shown_to_one_user() -> None:
-    """One user is shown a policy with the attacker's desk. Trustees serve the policy in the cosigned log only.
+    """One user is shown a policy with the attacker's desk. Trustees serve the policy in the
+    cosigned log only.
 
     Control: trustees that take the policy from the filing open her report to the fake desk.
     """
@@ -153,7 +168,9 @@ def test_bridging_by_mixed_slots() -> None:
     }
     headers = {one.header.entry: one.header for one in (bridge, first, second)}
     union = release.due(headers, list(headers), bytes(32))
-    assert any(one.entry == second.header.entry and one.recipient == first.header.recipient_key for one in union)
+    assert any(
+        one.entry == second.header.entry and one.recipient == first.header.recipient_key for one in union
+    )
 
 
 def test_low_threshold_beside_high() -> None:
@@ -288,7 +305,9 @@ def shape(world: World, posts: Posts) -> list[tuple[int, str, int]]:
 
 
 def test_blobs_show_no_match() -> None:
-    """The board compares a batch with matches and one without: same kinds, counts and sizes of posts. [REL-4]"""
+    """The board compares a batch with matches and one without: same kinds, counts and sizes of
+    posts. [REL-4]
+    """
     shapes = []
     for subjects in ((b"bob", b"bob", b"bob"), (b"bob", b"al", b"cy")):
         world = small(seed=b"one seed")
@@ -312,9 +331,13 @@ def test_blobs_show_no_match() -> None:
 
 
 def test_overflow_waits_and_comes_later() -> None:
-    """More releases than a batch has blobs: flooding the queue delays her match, and never loses it. [REL-4]"""
+    """More releases than a batch has blobs: flooding the queue delays her match, and never loses
+    it. [REL-4]
+    """
     world = small(release_blobs=3)
-    sealed = [world.file(person, b"bob") for person in (1, 2)] + [world.file(person, b"al") for person in (3, 4)]
+    sealed = [world.file(person, b"bob") for person in (1, 2)] + [
+        world.file(person, b"al") for person in (3, 4)
+    ]
     counts = []
     for _ in range(4):
         posts = world.run_batch()
