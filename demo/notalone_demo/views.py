@@ -81,8 +81,8 @@ def trustee_view(console: Console, deployment: Deployment, index: int) -> None:
     found = sum(len(groups) for _, groups in scope.searched.values())
     console.print(
         "  Its share of an identifier is a uniform number. Outputs look random too: a letter marks those "
-        "that the finder could put together (a match, at the level in the column's head), * the second report of "
-        "one person. Where thresholds are not met there is nothing to compare, whatever the names. "
+        "that the finder could put together (a match, at the level in the column's head), * the second "
+        "report of one person. Where thresholds are not met there is nothing to compare, whatever the names. "
         f"Matches it knows of, over all slots and levels: {found}."
     )
 

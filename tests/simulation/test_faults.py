@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,8 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.support.stories import PEOPLE, Story, plan
 
 from notalone_crypto.errors import NotAloneError
+from notalone_crypto.messages.committee import ReleaseMode
+from notalone_crypto.protocol import file, withdraw
 from notalone_crypto.protocol.state import Outgoing, Phase
 from notalone_demo.simulation.network import Faults
+from notalone_demo.simulation.people import Reporter, make_report
 
 
 def faults(seed: int, **chances: float) -> Faults:
@@ -42,6 +46,7 @@ def tell(story: Story) -> None:
         {"reorder": 0.8},
         {"corrupt": 0.1},
         {"kill": 0.06},
+        {"kill_board": 0.05},
         {"drop": 0.1, "delay": 0.1, "duplicate": 0.1, "reorder": 0.3, "corrupt": 0.03, "kill": 0.03},
     ],
     ids="+".join,
@@ -53,6 +58,8 @@ def test_the_outcome_under_faults_is_the_reference(chances: dict[str, float]) ->
     assert len(story.expected) > 4
     if "kill" in chances:
         assert story.deployment.kills > 0
+    if "kill_board" in chances:
+        assert story.deployment.board_disk.kills > 0
 
 
 def test_a_killed_trustee_repeats_the_same_bytes() -> None:
@@ -107,6 +114,53 @@ def test_a_full_disk_posts_nothing_and_goes_on_when_there_is_room() -> None:
     story.deployment.start_trustee(2)
     story.batch()
     assert story.observed() == story.expected
+
+
+def test_a_bad_bundle_is_shown_to_everybody_and_stops_nobody() -> None:
+    """Attack: a reporter gives one trustee bad shares, so that batches with honest reports fail."""
+    story = Story.begin(plan(3, 2, (2, 3)), b"bundle")
+    deployment = story.deployment
+    story.file(0, {1: 0}, 2, peers=True)
+    story.file(1, {1: 0}, 2, peers=True)
+    reporter = deployment.reporters["person 2"]
+    bad = _with_a_bad_bundle(story, reporter)
+    deployment.board.submit_filing(bad.filing.encode())
+    story.batch()
+    assert story.observed() == story.expected
+    assert story.expected
+    assert deployment.board.state.scopes[deployment.policy.scope].entries[bad.header.entry].complained
+    for trustee in deployment.trustees.values():
+        scope = trustee.machine.state.scopes[deployment.policy.scope]
+        assert bad.header.entry in scope.gone
+        assert not trustee.halted
+
+
+def _with_a_bad_bundle(story: Story, reporter: Reporter) -> file.SealedReport:
+    """Her own filing, signed by herself, but trustee 2's bundle is trustee 1's."""
+    deployment = story.deployment
+    sealed = file.seal_report(
+        deployment.committee,
+        deployment.policy,
+        deployment.board.newest_snapshots(deployment.policy.scope)[0],
+        reporter.member,
+        make_report(
+            identifiers={1: b"subject 0"},
+            threshold=2,
+            mode=ReleaseMode.PEERS,
+            preconsent=False,
+            desk_key=deployment.desks["desk one"].key.public,
+            now=deployment.clock(),
+            weeks=52,
+            alias="a",
+            words="w",
+        ),
+        period=withdraw.period_of(deployment.clock(), deployment.policy.period_days),
+        spent_tags=frozenset(),
+        randomness=deployment.randomness,
+    )
+    bundles = (sealed.filing.bundles[0], sealed.filing.bundles[0], sealed.filing.bundles[2])
+    filing = file.sign_filing(replace(sealed.filing, bundles=bundles), sealed.owner.signing_key)
+    return file.SealedReport(filing, sealed.header, sealed.owner)
 
 
 class FaultyDeployment(RuleBasedStateMachine):

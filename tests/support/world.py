@@ -251,10 +251,14 @@ class World:
         """The plan an honest board makes now."""
         scope = self.scope_of(1)
         withdrawn = tuple(sorted(scope.withdrawals))
-        expired = batch.expired_entries(scope, self.now)
+        expired = batch.expired_entries(self.committee, scope, self.now)
         withdrawn = tuple(entry for entry in withdrawn if entry not in expired)
         if entries is None:
-            entries = tuple(entry for entry in scope.pending if entry not in withdrawn + expired)
+            entries = tuple(
+                entry
+                for entry, held in scope.pending.items()
+                if len(held.acceptances) == self.count and entry not in withdrawn + expired
+            )
         return BatchPlan(
             self.committee.identifier,
             self.committee.manifest.generation,

@@ -223,11 +223,15 @@ def complain(
 def judge(
     committee: Committee, filing: Filing, header: Header, complaint: BundleComplaint
 ) -> VerificationFailed:
-    """The verdict, the same for everybody: without culprits the filing is bad, else the accuser lied."""
+    """The verdict, the same for everybody: without culprits the filing is bad, else the accuser lied.
+
+    Raises: VerificationFailed (signature.invalid) for a complaint its accuser
+    did not sign: whoever carries messages must not be able to frame a trustee.
+    """
     accuser = complaint.trustee
+    check_signature(complaint, committee.verify_key(accuser), Tag.COMPLAINT)
     liar = VerificationFailed(Code.COMPLAINT, "a complaint that does not hold", culprits=(accuser,))
     try:
-        check_signature(complaint, committee.verify_key(accuser), Tag.COMPLAINT)
         # Else an accuser puts its own junk under her header and convicts her.
         check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
         keys = committee.manifest.trustees[accuser - 1]

@@ -55,7 +55,7 @@ def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: in
     # and a result could be looked at before its batch is the one that closes.
     if len(evaluators) < max(2 * committee.threshold - 1, committee.manifest.parameters.quorum):
         raise ContextMismatch(Code.PARAMETERS, "too few evaluators: 2m - 1 and a quorum are needed")
-    _check_departures(scope, plan)
+    _check_departures(committee, scope, plan)
     if len(set(plan.entries)) != len(plan.entries) or set(plan.entries) & set(plan.withdrawn + plan.expired):
         raise StateConflict(Code.DUPLICATE, "an entry appears twice in the plan")
     for entry in plan.entries:
@@ -73,9 +73,17 @@ def next_epoch(scope: ScopeState, leaving: Sequence[bytes]) -> int:
     return scope.epoch + int(any(entry in scope.live for entry in leaving))
 
 
-def expired_entries(scope: ScopeState, opened_at: int) -> tuple[bytes, ...]:
-    """Entries whose last week is over at `opened_at`, in order."""
-    headers = [(entry, held.header) for entry, held in scope.pending.items()]
+def expired_entries(committee: Committee, scope: ScopeState, opened_at: int) -> tuple[bytes, ...]:
+    """Entries that everybody accepted and whose last week is over at `opened_at`, in order.
+
+    Attack: a filing that only some trustees hold expires, their plans name it
+    and the others' do not, and no batch of the scope ever closes again.
+    """
+    headers = [
+        (entry, held.header)
+        for entry, held in scope.pending.items()
+        if len(held.acceptances) == committee.count
+    ]
     headers += [(entry, held.public.header) for entry, held in scope.live.items()]
     return tuple(sorted(entry for entry, header in headers if has_expired(header, opened_at)))
 
@@ -248,15 +256,23 @@ def release_items(
     return items
 
 
-def _check_departures(scope: ScopeState, plan: BatchPlan) -> None:
-    if plan.expired != expired_entries(scope, plan.opened_at):
+def _check_departures(committee: Committee, scope: ScopeState, plan: BatchPlan) -> None:
+    # What became complete after the plan was made may be in it or not.
+    recent = {entry for entry, held in scope.pending.items() if held.completed_at >= scope.number}
+    known = set(expired_entries(committee, scope, plan.opened_at))
+    if list(plan.expired) != sorted(set(plan.expired)) or not known - recent <= set(plan.expired) <= known:
         raise StateConflict(Code.EXPIRED, "the plan names other expired entries than this trustee")
     if len(set(plan.withdrawn)) != len(plan.withdrawn) or set(plan.withdrawn) & set(plan.expired):
         raise StateConflict(Code.DUPLICATE, "an entry leaves twice in the plan")
     for entry in plan.withdrawn:
         if entry not in scope.withdrawals:
             raise StateConflict(Code.UNKNOWN_ENTRY, "the plan withdraws what its owner did not")
-    overdue = {entry for entry, (_, seen) in scope.withdrawals.items() if plan.number > seen + 1}
+    overdue = {
+        entry
+        for entry, (_, seen) in scope.withdrawals.items()
+        if plan.number > seen + 1
+        and (entry in scope.live or 0 <= scope.pending[entry].completed_at < scope.number)
+    }
     if not overdue <= set(plan.withdrawn + plan.expired):
         # A board that sits on a withdrawal must not get another batch out of it.
         raise StateConflict(Code.OUT_OF_ORDER, "the plan leaves out a withdrawal that is due")

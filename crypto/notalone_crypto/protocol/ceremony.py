@@ -220,13 +220,17 @@ def judge(
     dealing: Dealing,
     complaint: DealingComplaint,
 ) -> CeremonyFailed:
-    """The verdict on a complaint, the same for everybody: it names dealer or accuser."""
+    """The verdict on a complaint, the same for everybody: it names dealer or accuser.
+
+    Raises: VerificationFailed (signature.invalid) for a complaint its accuser
+    did not sign: whoever carries messages must not be able to frame a trustee.
+    """
     accuser = complaint.accuser
     if not 1 <= accuser <= parameters.count or complaint.dealer != dealing.dealer:
         return CeremonyFailed(Code.COMPLAINT, "a complaint about nothing")
     keys = public[accuser - 1]
+    check_signature(complaint, keys.verify_key, Tag.COMPLAINT)
     try:
-        check_signature(complaint, keys.verify_key, Tag.COMPLAINT)
         shared = kem.check_complaint(
             keys.bundle_key,
             dealing.enc,

@@ -73,6 +73,8 @@ def receive_acceptance(state: TrusteeState, view: View, acceptance: Acceptance) 
             Code.EQUIVOCATION, "a trustee accepted twice, differently", culprits=(acceptance.trustee,)
         )
     pending.acceptances[acceptance.trustee] = acceptance
+    if known is None and len(pending.acceptances) == view.committee.count:
+        pending.completed_at = scope.number
 
 
 def receive_complaint(

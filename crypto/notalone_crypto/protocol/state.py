@@ -103,6 +103,7 @@ class PendingEntry:
     shares: EntryShares = field(repr=False)
     own: bytes  # this trustee's acceptance, to repeat
     acceptances: dict[int, Acceptance] = field(default_factory=dict)
+    completed_at: int = -1  # last closed batch when the last acceptance came
     rows: EntryRows = field(default_factory=EntryRows)  # of an entry carried over from an older generation
 
 

@@ -7,8 +7,10 @@ test asserts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from notalone_crypto.errors import Code, StateConflict
 from notalone_crypto.messages.committee import (
@@ -23,7 +25,7 @@ from notalone_crypto.protocol import ceremony, roll
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.state import Phase
 from notalone_crypto.randomness import SeededStream
-from notalone_demo.simulation.network import Disk, Faults, Killed, Link
+from notalone_demo.simulation.network import Disk, Faults, Killed, Link, StateDisk
 from notalone_demo.simulation.people import CounsellorDesk, Reporter
 from notalone_server.board.service import BoardService
 from notalone_server.board.state import BoardState
@@ -31,6 +33,7 @@ from notalone_server.issuer.service import IssuerService, IssuerState
 from notalone_server.trustee.ports import BoardUnreachable
 from notalone_server.trustee.service import TrusteeService
 
+T = TypeVar("T")
 START = 1_790_000_000
 
 
@@ -43,13 +46,6 @@ class MockClock:
     def __call__(self) -> int:
         """Now."""
         return self.now
-
-
-class Forgetful:
-    """Storage for services whose state object itself survives a restart here."""
-
-    def save(self, state: object) -> None:
-        """Nothing to do: the state object is kept by the deployment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,15 @@ class Plan:
     declared: int = 60
     release_blobs: int = 24
     batch_seconds: int = 3600
+
+
+def insist(call: Callable[[], T]) -> T:
+    """Call again until there is an answer, as a person or a client does."""
+    while True:
+        try:
+            return call()
+        except BoardUnreachable:
+            continue
 
 
 def hold_ceremony(
@@ -119,6 +124,8 @@ class Deployment:
     desks: dict[str, CounsellorDesk] = field(init=False)
     auditor_key: hpke.HpkePrivateKey = field(init=False)
     reporters: dict[str, Reporter] = field(init=False, default_factory=dict)
+    board_disk: StateDisk = field(init=False)
+    issuer_disk: StateDisk = field(init=False)
     disks: dict[int, Disk] = field(init=False)
     links: dict[int, Link] = field(init=False)
     trustees: dict[int, TrusteeService] = field(init=False)
@@ -158,14 +165,16 @@ class Deployment:
             self.plan.batch_seconds,
             1,
         )
-        self.board = BoardService(self.committee, board_key, self.clock, Forgetful(), BoardState())
+        self.board_disk = StateDisk(self.faults, self._restore_board)
+        self.issuer_disk = StateDisk(self.faults, self._restore_issuer)
+        self.board = BoardService(self.committee, board_key, self.clock, self.board_disk, BoardState())
         self.issuer = IssuerService(
             self.plan.instance,
             self.policy.scope,
             self.plan.declared,
             issuer_key,
             self.clock,
-            Forgetful(),
+            self.issuer_disk,
             IssuerState(),
         )
         self.disks = {index: Disk(self.faults) for index in self.secrets}
@@ -173,7 +182,7 @@ class Deployment:
         self.trustees = {}
         for index in self.secrets:
             self.start_trustee(index)
-        self.board.publish_policy(self.policy)
+        insist(partial(self.board.publish_policy, self.policy))
         self.settle()
 
     def start_trustee(self, index: int) -> None:
@@ -194,10 +203,15 @@ class Deployment:
         key = self.issuer.signing_key.verify_key
         for alias, card in zip(aliases, cards, strict=True):
             member = roll.member_from_phrase(self.randomness(16), self.plan.instance, key)
-            self.issuer.enrol(card, roll.enrol(member, self.plan.instance, key, self.randomness))
+            request = roll.enrol(member, self.plan.instance, key, self.randomness)
+            try:
+                self.issuer.enrol(card, request)
+            except BoardUnreachable:  # no answer: it may have been done or not
+                if all(entry.place != member.place for entry in self.issuer.state.entries):
+                    insist(partial(self.issuer.enrol, card, request))
             self.reporters[alias] = Reporter(alias, member, self.committee, self.policy)
-        for snapshot in self.issuer.take_snapshots():
-            self.board.publish_snapshot(snapshot)
+        for snapshot in insist(self.issuer.take_snapshots):
+            insist(partial(self.board.publish_snapshot, snapshot))
         self.settle()
 
     def settle(self, rounds: int = 60) -> None:
@@ -214,27 +228,47 @@ class Deployment:
 
         Raises: StateConflict when it does not close, which faults may cause.
         """
-        scope = self.board.state.scopes[self.policy.scope]
         self.settle()
-        before = scope.number
+        before = self._closed_batches()
         self.clock.now += self.plan.batch_seconds
-        self.board.tick()
+        insist(self.board.tick)
         for _ in range(rounds):
             for index in self.trustees:
                 self._poll(index)
             phases = {trustee.status(self.policy.scope) for trustee in self.trustees.values()}
-            if scope.number > before and phases == {Phase.IDLE}:
+            if self._closed_batches() > before and phases == {Phase.IDLE}:
                 return
             if any(trustee.halted for trustee in self.trustees.values()):
                 break
         reasons = [trustee.halted for trustee in self.trustees.values() if trustee.halted]
         raise StateConflict(Code.BATCH_OPEN, f"the batch did not close {reasons}")
 
+    def _closed_batches(self) -> int:
+        return self.board.state.scopes[self.policy.scope].number
+
+    def _restore_board(self, state: object) -> None:
+        if isinstance(state, BoardState):
+            self.board.state = state
+
+    def _restore_issuer(self, state: object) -> None:
+        if isinstance(state, IssuerState):
+            self.issuer.state = state
+
     @property
     def faulty(self) -> bool:
         """Whether anything may go wrong at all."""
         faults = self.faults
-        return any((faults.drop, faults.delay, faults.duplicate, faults.reorder, faults.corrupt, faults.kill))
+        return any(
+            (
+                faults.drop,
+                faults.delay,
+                faults.duplicate,
+                faults.reorder,
+                faults.corrupt,
+                faults.kill,
+                faults.kill_board,
+            )
+        )
 
     def _poll(self, index: int) -> int:
         try:

@@ -6,6 +6,7 @@ can be repeated. Refuses to know what the messages mean.
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,8 @@ class Faults:
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
-    kill: float = 0.0
+    kill: float = 0.0  # of a trustee
+    kill_board: float = 0.0  # of board or issuer
     choices: random.Random = field(default_factory=lambda: random.Random(0))
 
     def strikes(self, probability: float) -> bool:
@@ -41,7 +43,8 @@ class Faults:
 
     def calm(self) -> None:
         """From here on nothing goes wrong."""
-        self.drop = self.delay = self.duplicate = self.reorder = self.corrupt = self.kill = 0.0
+        self.drop = self.delay = self.duplicate = self.reorder = self.corrupt = 0.0
+        self.kill = self.kill_board = 0.0
 
 
 @dataclass(slots=True)
@@ -65,6 +68,30 @@ class Disk:
         self.data = data
         if self.faults.strikes(self.faults.kill):
             raise Killed
+
+
+@dataclass(slots=True)
+class StateDisk:
+    """Durable state of the board or the issuer; a kill loses what was not saved."""
+
+    faults: Faults
+    restore: Callable[[object], None]
+    kept: object = None
+    kills: int = 0
+
+    def save(self, state: object) -> None:
+        """Keep a copy, or die just before or just after: then the caller gets no answer."""
+        if not self.faults.kill_board:
+            self.kept = None
+            return
+        if self.kept is not None and self.faults.strikes(self.faults.kill_board):
+            self.kills += 1
+            self.restore(copy.deepcopy(self.kept))
+            raise BoardUnreachable
+        self.kept = copy.deepcopy(state)
+        if self.faults.strikes(self.faults.kill_board):
+            self.kills += 1
+            raise BoardUnreachable
 
 
 @dataclass(slots=True)

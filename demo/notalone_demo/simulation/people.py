@@ -19,6 +19,7 @@ from notalone_crypto.protocol.signed import check_signature
 from notalone_crypto.randomness import Randomness
 from notalone_crypto.suite import Tag
 from notalone_server.board.service import BoardService
+from notalone_server.trustee.ports import BoardUnreachable
 
 
 @dataclass(slots=True)
@@ -47,7 +48,13 @@ class Reporter:
             spent_tags=frozenset(board.spent_tags(self.policy.scope, period)),
             randomness=randomness,
         )
-        receipt = board.submit_filing(sealed.filing.encode())
+        data = sealed.filing.encode()
+        while True:
+            try:
+                receipt = board.submit_filing(data)
+                break
+            except BoardUnreachable:
+                continue  # the very same bytes again: never sealed twice
         check_signature(receipt, self.committee.manifest.board_key, Tag.RECEIPT)
         self.filed.append(sealed)
         self.receipts.append(receipt)
@@ -57,7 +64,12 @@ class Reporter:
         """Take a filing back."""
         sealed = self.filed[which]
         request = withdraw.withdraw(sealed.header.entry, sealed.owner.signing_key)
-        board.submit_withdrawal(self.policy.scope, request.encode())
+        while True:
+            try:
+                board.submit_withdrawal(self.policy.scope, request.encode())
+                break
+            except BoardUnreachable:
+                continue
 
     def introductions(self, board: BoardService, which: int = -1) -> tuple[release.Introduction, ...]:
         """Download every blob, try each, open what m trustees vouch for."""
