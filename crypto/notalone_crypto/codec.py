@@ -67,7 +67,11 @@ class Writer:
         """UTF-8 in normalization form NFC, as `variable`."""
         if unicodedata.normalize("NFC", value) != value:
             raise Misuse(Code.TEXT, "text is not in normalization form NFC")
-        return self.variable(value.encode("utf-8"))
+        try:
+            raw = value.encode("utf-8")
+        except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can carry
+            raise Misuse(Code.TEXT, "text has no UTF-8 encoding") from error
+        return self.variable(raw)
 
     def listing(self, values: Sequence[T], write: Callable[[Writer, T], object]) -> Writer:
         """u16 count, then each value by `write`."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 from notalone_crypto.codec import Reader, Writer
-from notalone_crypto.errors import Code, MalformedInput
+from notalone_crypto.errors import Code, MalformedInput, Misuse
 from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import (
@@ -114,13 +114,15 @@ class Text(Kind):
         self._limit = limit
 
     def check(self, value: Any, name: str) -> None:
-        if not isinstance(value, str) or len(value.encode()) > self._limit:
-            raise MalformedInput(Code.TEXT, f"{name} is not a text of at most {self._limit} bytes")
-        writer = Writer()
+        too_long = MalformedInput(Code.TEXT, f"{name} is not a text of at most {self._limit} bytes")
+        if not isinstance(value, str):
+            raise too_long
         try:
-            writer.text(value)
-        except Exception as error:
+            written = Writer().text(value).finish()
+        except Misuse as error:
             raise MalformedInput(Code.TEXT, f"{name} is not in normalization form NFC") from error
+        if len(written) - len(Writer().text("").finish()) > self._limit:
+            raise too_long
 
     def write(self, writer: Writer, value: Any) -> None:
         writer.text(value)

@@ -191,15 +191,16 @@ class Ristretto255:
         for coefficient, element in zip(coefficients, elements, strict=True):
             magnitude = abs(coefficient)
             if magnitude == 0:
+                self.multiply(0, element)  # checks it: the result says that all of these are elements
                 continue
             small = magnitude <= _SMALL
             term = self._small_multiple(magnitude, element) if small else self.multiply(coefficient, element)
             if small and coefficient < 0:
                 total = self.subtract(total, term)
-            elif total == self.identity:
+            elif total == self.identity and magnitude > 1:
                 total = term
             else:
-                total = self.add(total, term)
+                total = self.add(total, term)  # also what checks an element that is its own term
         return total
 
     def from_uniform_bytes(self, data: bytes) -> bytes:

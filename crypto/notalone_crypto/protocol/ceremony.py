@@ -82,15 +82,20 @@ def check_keys(parameters: CommitteeParameters, public: Sequence[TrusteeKeys]) -
     """Raise CeremonyFailed, naming culprits, unless every trustee's keys are good and different."""
     if [keys.index for keys in public] != list(range(1, parameters.count + 1)):
         raise CeremonyFailed(Code.PARAMETERS, "the keys of every trustee are needed, in order")
+    if len({keys.generation for keys in public}) != 1:
+        raise CeremonyFailed(Code.GENERATION, "trustees brought keys of different generations")
     seen: dict[bytes, int] = {}
     for keys in public:
         session = _keys_session(parameters, keys.index, keys.generation)
         try:
+            signing.check_verify_key(keys.verify_key)
             check_signature(keys, keys.verify_key, Tag.TRUSTEE_KEYS)
+            # Nothing can be sealed to a key of low order: its owner would stop every batch.
+            hpke.check_public(keys.channel_key)
             kem.check_key(keys.bundle_key, session, keys.proof)
         except NotAloneError as error:
             raise CeremonyFailed(
-                error.code, "a trustee's keys are not proved or signed", culprits=(keys.index,)
+                error.code, "a trustee's keys are bad, not proved or not signed", culprits=(keys.index,)
             ) from error
         if keys.committee != parameters.committee:
             raise CeremonyFailed(Code.COMMITTEE, "keys for another committee", culprits=(keys.index,))
@@ -311,6 +316,8 @@ def assemble_manifest(
     expected = _dealings_hash(dealings, resharing)
     known: dict[prss.Subset, bytes] = {}
     for message in hashes:
+        if not 1 <= message.index <= parameters.count:
+            raise CeremonyFailed(Code.DEALING, "subset hashes from outside the committee")
         check_signature(message, public[message.index - 1].verify_key, Tag.SUBSET_KEY_HASH)
         if message.dealings != expected:
             raise CeremonyFailed(
