@@ -85,7 +85,8 @@ def test_every_spec_reference_resolves() -> None:
 def test_every_relative_link_in_the_documents_resolves() -> None:
     broken = []
     for path in text_files({".md"}):
-        for target in LINK.findall(path.read_text(encoding="utf-8")):
+        prose = re.sub(r"`[^`\n]*`", "", path.read_text(encoding="utf-8"))  # a regular expression is no link
+        for target in LINK.findall(prose):
             if re.match(r"[a-z]+:", target):
                 continue
             name, _, anchor = target.partition("#")
