@@ -228,16 +228,9 @@ def round_two_statement(
 
 def check_round_one(batch: Batch, messages: Sequence[RoundOne]) -> None:
     """All first messages at once. Raises VerificationFailed naming every culprit."""
-    claims, malformed = [], []
-    for message in messages:
-        try:
-            claims.append((message.trustee, *round_one_statement(batch, message), message.proof))
-        except MalformedInput:  # an opening that is no scalar
-            malformed.append(message.trustee)
-    if malformed:
-        # Named, or its message would stay and block the batch with nobody to blame.
-        raise VerificationFailed(Code.PROOF, "a trustee opened something that is no scalar", culprits=tuple(malformed))
-    _check_all(batch, claims)
+    _check_all(
+        batch, [(message.trustee, *round_one_statement(batch, message), message.proof) for message in messages]
+    )
 
 
 def check_round_two(batch: Batch, messages: Sequence[RoundTwo], xs: Sequence[int]) -> None:
