@@ -228,16 +228,14 @@ def round_two_statement(
 
 def check_round_one(batch: Batch, messages: Sequence[RoundOne]) -> None:
     """All first messages at once. Raises VerificationFailed naming every culprit."""
-    _check_all(
-        batch, [(message.trustee, *round_one_statement(batch, message), message.proof) for message in messages]
-    )
+    claims = [(message.trustee, *round_one_statement(batch, message), message.proof) for message in messages]
+    _check_all(batch, claims)
 
 
 def check_round_two(batch: Batch, messages: Sequence[RoundTwo], xs: Sequence[int]) -> None:
     """All second messages at once. Raises VerificationFailed naming every culprit."""
-    _check_all(
-        batch, [(message.trustee, *round_two_statement(batch, message, xs), message.proof) for message in messages]
-    )
+    claims = [(message.trustee, *round_two_statement(batch, message, xs), message.proof) for message in messages]
+    _check_all(batch, claims)
 
 
 def combine_round_one(
