@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tests.support.world import World
+
 from notalone_crypto.messages.committee import Dealing, Manifest, SubsetHashes, TrusteeKeys
 from notalone_crypto.messages.filing import Acceptance
 from notalone_crypto.messages.reshare import ReshareApproval, ReshareDealing, ResharePlan, Succession
@@ -15,8 +17,6 @@ from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.reshare import Resharing
 from notalone_crypto.protocol.reshare_open import Reshared
 from notalone_crypto.protocol.state import Post
-
-from tests.support.world import World
 
 
 @dataclass(slots=True)
@@ -152,9 +152,10 @@ class Move:
 
     def succession(self, manifest: Manifest, secrets: dict[int, TrusteeSecrets]) -> Succession:
         """Signed by everybody new and n - m + 1 old."""
-        signed = ceremony.collect(
-            manifest, {index: ceremony.sign_manifest(manifest, own.signing_key) for index, own in secrets.items()}
-        )
+        signatures = {
+            index: ceremony.sign_manifest(manifest, own.signing_key) for index, own in secrets.items()
+        }
+        signed = ceremony.collect(manifest, signatures)
         needed = self.old.count - self.old.threshold + 1
         votes = [
             succession.vote(self.old, self.world.secrets[index], self.plan, manifest)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.resharing import Move, refresh
+from tests.support.world import World
+
 from notalone_crypto.errors import CeremonyFailed, Code, ContextMismatch, StateConflict, VerificationFailed
 from notalone_crypto.messages.committee import ReleaseMode
 from notalone_crypto.messages.reshare import Succession
 from notalone_crypto.primitives import pedersen
 from notalone_crypto.protocol import intake, persist, reshare, succeed, succession
+from notalone_crypto.protocol import withdraw as withdrawals
 from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.state import Outgoing, TrusteeState
-from tests.support.resharing import Move, refresh
-from tests.support.world import World
 
 SIZES = [(3, 2), (5, 3)]
 
@@ -36,7 +38,9 @@ def test_after_a_refresh_new_reports_match_old_ones_and_open(count: int, thresho
 
 
 @pytest.mark.parametrize(("count", "threshold"), SIZES)
-def test_withdrawal_after_a_refresh_outputs_the_rest_again_with_reshared_masks(count: int, threshold: int) -> None:
+def test_withdrawal_after_a_refresh_outputs_the_rest_again_with_reshared_masks(
+    count: int, threshold: int
+) -> None:
     world = small(count, threshold)
     first, second = world.file(1, b"bob", 3), world.file(2, b"al")
     world.run_batch()
@@ -78,10 +82,17 @@ def test_a_filing_that_not_everybody_accepted_is_dropped() -> None:
     sealed = world.seal(1, world.report(b"bob"))
     for index in (1, 2):
         machine = world.machines[index]
-        intake.receive_filings(machine.state, machine.secrets, world.view(), [sealed.filing], world.randomness)
-    refresh(world)
+        intake.receive_filings(
+            machine.state, machine.secrets, world.view(), [sealed.filing], world.randomness
+        )
+    request = withdrawals.withdraw(sealed.header.entry, sealed.owner.signing_key)
     for index in (1, 2):
-        assert world.scope_of(index).pending == {}
+        intake.receive_withdrawal(world.machines[index].state, world.view(), request)
+    refresh(world)
+    world.run_batch()
+    world.run_batch()  # what is left of the withdrawal stops nobody
+    for index in (1, 2):
+        assert world.scope_of(index).pending == world.scope_of(index).withdrawals == {}
         assert sealed.header.entry in world.scope_of(index).gone
 
 
@@ -136,7 +147,9 @@ def test_a_handed_over_state_that_nobody_approved_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("count", "threshold"), SIZES)
-def test_after_a_rekey_live_reports_are_evaluated_again_and_match_new_ones(count: int, threshold: int) -> None:
+def test_after_a_rekey_live_reports_are_evaluated_again_and_match_new_ones(
+    count: int, threshold: int
+) -> None:
     world = small(count, threshold)
     first = world.file(1, b"bob")
     world.run_batch()
@@ -201,7 +214,8 @@ def test_the_reshared_rows_commit_to_the_reshared_shares() -> None:
         threshold = world.committee.threshold
         for position, share in enumerate(live.secrets.masks):
             pedersen.verify_share(live.public.rows.masks[position], threshold, share)
-            pedersen.verify_share(live.public.inverse_row(position), threshold, live.secrets.shares.inverses[position])
+            inverse = live.secrets.shares.inverses[position]
+            pedersen.verify_share(live.public.inverse_row(position), threshold, inverse)
         assert live.secrets.zeros == ()
     now = world.scope_of(1).live[sealed.header.entry].secrets
     assert not set(old.masks) & set(now.masks)

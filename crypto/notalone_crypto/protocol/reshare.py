@@ -204,7 +204,7 @@ def deal_shares(
         b"",
         UNSIGNED,
     )
-    proof = kem.prove_key(kem.EncryptionKey(ephemeral), _enc_session(message), randomness)
+    proof = kem.prove_key(kem.EncryptionKey(ephemeral), enc_session(message), randomness)
     return sign_message(replace(message, proof=proof), secrets.signing_key, Tag.RESHARE)
 
 
@@ -231,7 +231,7 @@ def check_dealing(resharing: Resharing, dealing: ReshareDealing) -> None:
             Code.SHARE, "a skewed refresh: what is dealt is not the old share", culprits=culprit
         )
     try:
-        kem.check_key(dealing.enc, _enc_session(dealing), dealing.proof)
+        kem.check_key(dealing.enc, enc_session(dealing), dealing.proof)
     except NotAloneError as error:
         raise CeremonyFailed(error.code, "a dealing's enc is not proved", culprits=culprit) from error
 
@@ -241,5 +241,6 @@ def dealing_context(plan: ResharePlan, dealer: int, subject: bytes) -> bytes:
     return digest(Tag.RESHARE, b"dealing", plan.fingerprint, bytes([dealer]), subject)
 
 
-def _enc_session(dealing: ReshareDealing) -> bytes:
+def enc_session(dealing: ReshareDealing) -> bytes:
+    """32-byte session of the proof that a dealer knows its enc: everything else in the dealing."""
     return digest(Tag.RESHARE, b"enc", replace(dealing, proof=b"", signature=UNSIGNED).encode())

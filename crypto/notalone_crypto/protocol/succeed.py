@@ -218,6 +218,9 @@ def adopt(
     for scope, (live, pending) in zip(state.scopes.values(), moved, strict=True):
         scope.gone |= set(scope.pending) - set(pending)
         scope.live, scope.pending = live, pending
+        scope.withdrawals = {
+            entry: kept for entry, kept in scope.withdrawals.items() if entry in live or entry in pending
+        }
         scope.phase, scope.halted_because = Phase.IDLE, ""
         if plan.rekey:
             # A new epoch: no point under the old k_T may meet one under the new.
@@ -261,7 +264,7 @@ def _move(
             shares,
             own_word.encode(),
             dict(accepted),
-            parts.rows,
+            rows=parts.rows,
         )
         posts.append(Post(Outgoing.ACCEPTANCE, scope.policy.scope, own_word.encode()))
     return live, pending
