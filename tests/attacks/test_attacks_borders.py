@@ -65,7 +65,7 @@ def marks(world: World, member: Member, identifier: bytes) -> list[set[bytes]]:
 def test_one_identifier_in_another_slot_scope_committee_or_instance() -> None:
     """Whoever sees two slots, scopes, committees or instances looks for one person or one subject in both:
     by identifier scalar, tag, x, curve value or base. None is shared, even between scopes with one set of
-    keys, and nothing matches across slots. Control: in one slot the same two reports match. [FIND-4]"""
+    keys, and nothing matches across slots. Control: in one slot the same two reports match. [CONV-4, FIND-4]"""
     home = small_world(slots=(1, 2))
     member = home.people[1]
     others = {
@@ -248,18 +248,35 @@ def blinded(row: tuple[bytes, ...], amount: int) -> tuple[bytes, ...]:
     return (RISTRETTO255.add(row[0], RISTRETTO255.multiply(amount, BLINDING_GENERATOR)), *row[1:])
 
 
-def test_copied_or_rerandomised_commitments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thief (the board, before it passes a filing on) copies P, M and V, re-randomises them, and shifts
-    the copied proof to fit, so that her filing has the victim's person and subject. The challenge hashes
-    the whole statement and header, so nothing fits. Control: under the old challenge it all does. [STMT-5]"""
-    world = small_world()
-    victim = Draft.of(world, 1, world.report(b"bob"))
-    proof = victim.prove()
+def stolen_header(world: World, victim: Draft) -> Draft:
+    """The victim's header under the thief's own owner and recipient keys."""
     mine = Draft.of(world, 2, world.report(b"al")).owner
     keys = {"owner_key": mine.signing_key.verify_key, "recipient_key": mine.recipient_key.public}
-    copied = replace(victim.change(**keys), owner=mine)
-    assert refusal(world, copied.filing(proof)).code == Code.PROOF
+    return replace(victim.change(**keys), owner=mine)
 
+
+def test_copied_commitments() -> None:
+    """A thief (the board, before it passes a filing on) copies P, M and V with the proof, so that a filing
+    she owns has the victim's person and subject. The proof is bound to the whole header. A filing of her
+    own person with the victim's M and V fails too: she cannot open them. [STMT-5]"""
+    world = small_world()
+    victim = Draft.of(world, 1, world.report(b"bob"))
+    assert refusal(world, stolen_header(world, victim).filing(victim.prove())).code == Code.PROOF
+    own = Draft.of(world, 2, world.report(b"al"))
+    mixed = own.change(
+        identifier_commitments=victim.header.identifier_commitments,
+        inverse_commitments=victim.header.inverse_commitments,
+    )
+    assert refusal(world, mixed.filing()).code == Code.PROOF
+
+
+def test_rerandomised_commitments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thief of the attack above re-randomises P, M and V and shifts the copied proof to fit. The
+    challenge hashes the whole statement and header, so nothing fits. Control: under the victim's
+    challenge and weights every equation holds. [STMT-5]"""
+    world = small_world()
+    victim = Draft.of(world, 1, world.report(b"bob"))
+    proof, copied = victim.prove(), stolen_header(world, victim)
     person, subject, inverse = 11, 22, 33
     header = victim.header
     thief = copied.change(
@@ -314,7 +331,7 @@ def test_anothers_place() -> None:
     sigma.verify(forged.session(), [membership], alone)
 
 
-def test_replay_of_a_filing() -> None:
+def test_replayed_filing() -> None:
     """The board brings one filing again: to count it twice, in a later period, or after its owner took it
     back. A filing that is held is answered with the same ACCEPT and counts once; afterwards its header is
     refused for ever, also under other bytes that its owner signs. [WD-2]"""

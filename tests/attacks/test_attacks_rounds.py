@@ -98,7 +98,7 @@ def test_bad_opening_or_output(what: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("weighted", [True, False], ids=["core", "control: sums without weights"])
-def test_errors_that_cancel(monkeypatch: pytest.MonkeyPatch, *, weighted: bool) -> None:
+def test_errors_that_cancel_in_a_batched_round(monkeypatch: pytest.MonkeyPatch, *, weighted: bool) -> None:
     """One proof covers a whole batch, so a trustee adds an error to one entry's value and takes it off
     another's. Weights hash every value, so errors cannot be fitted to them. Control: without weights the
     two wrong values pass. [EVAL-1, PRF-3]"""
