@@ -65,7 +65,7 @@ def marks(world: World, member: Member, identifier: bytes) -> list[set[bytes]]:
 def test_one_identifier_in_another_slot_scope_committee_or_instance() -> None:
     """Whoever sees two slots, scopes, committees or instances looks for one person or one subject in both:
     by identifier scalar, tag, x, curve value or base. None is shared, even between scopes with one set of
-    keys, and nothing matches across slots. Control: in one slot the same two reports match. [CONV-4, FIND-4]"""
+    keys, and nothing matches across slots. Control: in one slot the same two match. [CONV-4, FIND-4]"""
     home = small_world(slots=(1, 2))
     member = home.people[1]
     others = {
