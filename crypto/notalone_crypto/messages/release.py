@@ -16,6 +16,7 @@ from notalone_crypto.messages.wire import (
     Elements,
     Fixed,
     Hash,
+    HpkeKey,
     ListOf,
     Message,
     Signature,
@@ -37,6 +38,7 @@ class ReleaseItem(Message):
 
     TYPE: ClassVar[int] = 50
     scope: Hash
+    recipient: HpkeKey  # else who received it could seal it anew to a stranger, as a match of hers
     batch: U32
     group: Hash  # names the match to a desk; zeros for a peer
     members: Annotated[tuple[bytes, ...], ListOf(Fixed(32), MAX_NAMED_MEMBERS)]

@@ -111,6 +111,7 @@ def make_item(
     introduction = public.first_introduction if release.content == 1 else public.second_introduction
     item = ReleaseItem(
         scope,
+        release.recipient,
         batch,
         release.group,
         release.members,
@@ -178,8 +179,8 @@ def try_blobs(
         try:
             item = ReleaseItem.decode(padding.unpad(hpke.open_sealed(key, context, blob)))
             check_signature(item, committee.verify_key(item.trustee), Tag.RELEASE)
-            if item.scope != scope:
-                raise ContextMismatch(Code.SCOPE, "a release of another scope")
+            if item.scope != scope or item.recipient != key.public:
+                raise ContextMismatch(Code.SCOPE, "a release of another scope or for somebody else")
         except NotAloneError:
             continue  # noise, or for somebody else: the same to us
         items.append(item)
