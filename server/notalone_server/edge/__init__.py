@@ -1,1 +1,1 @@
-"""Clock, randomness, problem details, limits, redaction, signing. Owns the world outside; refuses roles."""
+"""Clock, randomness, problems, limits, logs, signing, databases. Owns the world outside; refuses roles."""

@@ -1,0 +1,88 @@
+"""Databases: SQLite by default, PostgreSQL by URL, through SQLAlchemy Core.
+
+Owns engines, transactions and migrations. Refuses to know tables. Writers take
+turns in both databases: SQLite by BEGIN IMMEDIATE, PostgreSQL by one advisory
+lock, so that one rule of order holds whatever the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, text
+
+_WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
+_READ_ONLY: Final = "notalone_read_only"
+_MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `sqlite:///file`, `sqlite://` (memory, for tests) or `postgresql+psycopg://...`.
+
+    A commit is durable when it returns: WAL with synchronous=FULL, or PostgreSQL's default.
+    Parameters never appear in errors.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    memory = parsed.database in (None, "", ":memory:")
+    engine = create_engine(
+        parsed,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": 30},
+        poolclass=QueuePool,
+        # A memory database lives in one connection; whoever comes second waits for it.
+        pool_size=1 if memory else 5,
+        max_overflow=0 if memory else 40,
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's types
+    connection.isolation_level = None  # transactions begin where we say so
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """One transaction, alone among writers: committed at the end, undone by any exception."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _WRITERS})
+        yield connection
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """One consistent view; nothing is changed."""
+    with engine.connect() as plain:
+        options: dict[str, Any] = {_READ_ONLY: True}
+        if engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"
+        connection = plain.execution_options(**options)
+        with connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+
+def migrate(engine: Engine, service: str, revision: str = "head") -> None:
+    """Bring the database of `service` to a revision (forward only), in one transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS / service))
+    config.set_main_option("path_separator", "os")
+    with write(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
