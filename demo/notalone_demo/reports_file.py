@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +25,15 @@ from notalone_crypto.protocol.identify import (
     Platform,
     SlotKind,
 )
-from notalone_crypto.suite import LEVELS, MIN_ROLL
+from notalone_crypto.suite import LEVELS, MAX_TRUSTEES, MIN_QUOTA, MIN_ROLL
 
 MAX_FILE_BYTES: Final = 1 << 20
 MAX_MEMBERS: Final = 256
+MAX_NAME_BYTES: Final = 200
 _SCOPE_KEYS: Final = {
     "instance", "name", "region", "members", "levels", "trustees", "threshold", "desks", "directory",
 }  # fmt: skip
+_MOST: Final = {"trustees": MAX_TRUSTEES, "desks": 16}
 _FILE_KEYS: Final = {"batch", "from", "threshold", "opens_to", "preconsent", "about", "words", "desk"}
 _MODES: Final = {"counsellor": ReleaseMode.COUNSELLOR, "peers": ReleaseMode.PEERS}
 _ABOUT: Final = {
@@ -112,6 +115,22 @@ class _Source:
         found = re.search(r'"' + re.escape(key) + r'"\s*:', self.text[start:end])
         return start + found.start() if found else start
 
+    def duplicate_position(self) -> int:
+        """Where a key appears in an object that had it before."""
+        objects: list[set[str]] = []
+        for token in re.finditer(r'"(?:[^"\\]|\\.)*"(\s*:)?|[{}]', self.text):
+            text = token.group()
+            if text == "{":
+                objects.append(set())
+            elif text == "}":
+                objects.pop()
+            elif token.group(1) and objects:
+                key = json.loads(text[: -len(token.group(1))])
+                if key in objects[-1]:
+                    return token.start()
+                objects[-1].add(key)
+        return 0
+
 
 def read_story(path: Path) -> Story:
     """The story in `path`. Raises InputFileError that names the line."""
@@ -128,9 +147,12 @@ def read_story(path: Path) -> Story:
         whole = json.loads(text, object_pairs_hook=_no_duplicates)
     except json.JSONDecodeError as error:
         raise InputFileError(path, error.lineno, f"not JSON: {error.msg}") from error
-    except ValueError as error:
-        position = source.key_position(0, len(text), str(error))
+    except _DuplicateKeyError as error:
+        position = source.duplicate_position()
         raise source.error(position, f'the key "{error}" appears twice in one object') from error
+    except (ValueError, RecursionError) as error:
+        detail = "not JSON that can be read: a number is too long or the nesting too deep"
+        raise InputFileError(path, 1, detail) from error
     if not isinstance(whole, dict) or set(whole) != {"scope", "reports"}:
         raise source.error(0, 'the file needs exactly two parts, "scope" and "reports"')
     scope, directory = _read_scope(source, whole["scope"])
@@ -145,13 +167,28 @@ def read_story(path: Path) -> Story:
     return story
 
 
+class _DuplicateKeyError(Exception):
+    """A key appears twice in one object."""
+
+
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(key)
+            raise _DuplicateKeyError(key)
         result[key] = value
     return result
+
+
+def _is_name(value: Any) -> bool:
+    """Whether the protocol can carry it as a name: 1 to 200 bytes of UTF-8 in NFC."""
+    if not isinstance(value, str) or not value or not _is_utf8(value):
+        return False
+    return unicodedata.normalize("NFC", value) == value and len(value.encode()) <= MAX_NAME_BYTES
+
+
+def _is_utf8(value: str) -> bool:
+    return not any(0xD800 <= ord(letter) < 0xE000 for letter in value)  # JSON can carry half a pair
 
 
 def _elements(source: _Source, reports: Any) -> list[tuple[Any, int, int]]:
@@ -183,24 +220,25 @@ def _read_scope(source: _Source, raw: Any) -> tuple[ScopeInput, Directory]:
     missing = sorted(_SCOPE_KEYS - set(raw))
     if missing:
         raise fail("scope", f"{missing[0]} is missing")
-    for key in ("instance", "name", "region"):
-        if not isinstance(raw[key], str) or not raw[key]:
-            raise fail(key, "must be a text")
+    for key in ("instance", "name"):
+        if not _is_name(raw[key]):
+            raise fail(key, "must be a text of 1 to 200 bytes in normalization form NFC")
+    if not isinstance(raw["region"], str) or not re.fullmatch("[A-Z]{2}", raw["region"]):
+        raise fail("region", 'must be two capital letters, as "FR"')
     if not isinstance(raw["members"], int) or not MIN_ROLL <= raw["members"] <= MAX_MEMBERS:
         raise fail("members", f"must be {MIN_ROLL} to {MAX_MEMBERS}: fewer are too few to hide among")
     levels = raw["levels"]
-    if not isinstance(levels, list) or tuple(levels) not in {LEVELS[:2], LEVELS}:
+    numbers = isinstance(levels, list) and all(type(level) is int for level in levels)
+    if not numbers or tuple(levels) not in {LEVELS[:2], LEVELS}:
         raise fail("levels", "must be [2, 3] or [2, 3, 4]")
     for key in ("trustees", "desks"):
         values = raw[key]
-        if (
-            not isinstance(values, list)
-            or not values
-            or not all(isinstance(one, str) and one for one in values)
-        ):
-            raise fail(key, "must be a list of names")
+        if not isinstance(values, list) or not values or not all(_is_name(one) for one in values):
+            raise fail(key, "must be a list of names of 1 to 200 bytes in normalization form NFC")
         if len(set(values)) != len(values):
             raise fail(key, "a name appears twice")
+        if len(values) > _MOST[key]:
+            raise fail(key, f"there are more than {_MOST[key]}")
     threshold = raw["threshold"]
     if not isinstance(threshold, int) or threshold < 2 or len(raw["trustees"]) < 2 * threshold - 1:
         raise fail("threshold", "m trustees must satisfy 2 <= m and 2m - 1 <= n")
@@ -245,23 +283,25 @@ def _read_report(
     unknown = sorted(set(raw) - _FILE_KEYS)
     if unknown:
         raise fail(unknown[0], "not a known part of a report")
-    if not isinstance(raw.get("from"), str) or not raw["from"]:
-        raise fail("from", "must be a name")
-    if raw.get("threshold") not in scope.levels or isinstance(raw.get("threshold"), bool):
+    if not _is_name(raw.get("from")) or raw["from"] in scope.desks:
+        raise fail("from", "must be a name of 1 to 200 bytes, and not a desk's")
+    if raw.get("threshold") not in scope.levels or type(raw.get("threshold")) is not int:
         raise fail("threshold", f"must be one of {', '.join(map(str, scope.levels))}")
     if not isinstance(raw.get("opens_to"), str) or raw["opens_to"] not in _MODES:
         raise fail("opens_to", 'must be "counsellor" or "peers"')
     if not isinstance(raw.get("preconsent", False), bool):
         raise fail("preconsent", "must be true or false")
     words = raw.get("words", "")
-    if not isinstance(words, str) or len(words.encode()) > 1500:
+    if not isinstance(words, str) or not _is_utf8(words) or len(words.encode()) > 1500:
         raise fail("words", "must be a text of at most 1500 bytes")
     desk = raw.get("desk", scope.desks[0])
     if desk not in scope.desks:
         raise fail("desk", "the scope has no such desk")
     about = raw.get("about")
-    if not isinstance(about, dict) or not about:
+    if not isinstance(about, dict) or not set(about) - {"unit"}:
         raise fail("about", "must name a person in at least one way")
+    if not isinstance(about.get("unit", ""), str):
+        raise fail("unit", "must be a text")
     identifiers: dict[int, CanonicalIdentifier] = {}
     for key, value in about.items():
         if key == "unit":
@@ -313,6 +353,7 @@ def _check_order(source: _Source, raw: Any, story: Story) -> None:
     """Nobody withdraws what she did not file before; people fit on the roll."""
     positions = [start for _, start, _ in _elements(source, raw)]
     filed: dict[str, int] = {}
+    count: dict[str, int] = {}
     for report, position in sorted(
         zip(story.reports, positions, strict=True), key=lambda pair: pair[0].batch
     ):
@@ -320,5 +361,8 @@ def _check_order(source: _Source, raw: Any, story: Story) -> None:
             raise source.error(position, f"withdraw: {report.person} has filed nothing in an earlier batch")
         if not report.withdraws:
             filed.setdefault(report.person, report.batch)
+            count[report.person] = count.get(report.person, 0) + 1
+            if count[report.person] > MIN_QUOTA:
+                raise source.error(position, f"from: {report.person} files more than {MIN_QUOTA} times")
     if len(story.people) > story.scope.members:
         raise source.error(0, "more people report than the scope has members")

@@ -75,14 +75,18 @@ def dump(value: object) -> bytes:
 def load(data: bytes, expected: type[T]) -> T:
     """The state these bytes hold. Raises MalformedInput for anything else."""
     reader = Reader(data)
-    value = _read(reader)
+    try:
+        value = _read(reader)
+    except (TypeError, ValueError, RecursionError) as error:
+        # A list as a key, a field missing from a type, nesting without end.
+        raise MalformedInput(Code.RANGE, "the stored bytes are damaged") from error
     reader.finish()
     if not isinstance(value, expected):
         raise MalformedInput(Code.RANGE, f"the stored bytes are not a {expected.__name__}")
     return value
 
 
-def _write(writer: Writer, value: Any) -> None:
+def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 - one branch for each kind
     if value is None:
         writer.u8(0)
     elif isinstance(value, Enum):
@@ -116,7 +120,7 @@ def _write(writer: Writer, value: Any) -> None:
         raise Misuse(Code.RANGE, f"a {type(value).__name__} is not part of a state")
 
 
-def _read(reader: Reader) -> Any:  # noqa: C901, PLR0911 - one branch for each kind
+def _read(reader: Reader) -> Any:  # noqa: PLR0911 - one branch for each kind
     kind = reader.u8()
     if kind == 0:
         return None
@@ -136,7 +140,7 @@ def _read(reader: Reader) -> Any:  # noqa: C901, PLR0911 - one branch for each k
         items = [_read(reader) for _ in range(reader.u32())]
         return tuple(items) if kind == 5 else items
     if kind == 7:
-        return {_read(Reader(reader.variable())) for _ in range(reader.u32())}
+        return {_whole(reader.variable()) for _ in range(reader.u32())}
     if kind == 8:
         return {_read(reader): _read(reader) for _ in range(reader.u32())}
     if kind == 9:
@@ -144,6 +148,13 @@ def _read(reader: Reader) -> Any:  # noqa: C901, PLR0911 - one branch for each k
         names = [field.name for field in fields(stored) if not field.metadata.get("derived")]
         return stored(**{name: _read(reader) for name in names})
     raise MalformedInput(Code.RANGE, "unknown kind in a stored state")
+
+
+def _whole(data: bytes) -> Any:
+    reader = Reader(data)
+    value = _read(reader)
+    reader.finish()
+    return value
 
 
 def _at(table: tuple[type[T], ...], index: int) -> type[T]:

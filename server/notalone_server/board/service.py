@@ -92,13 +92,16 @@ class BoardService:
             spent = scope.spent.setdefault(header.period, [])
             if header.quota_tag in spent:
                 raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
-            scope.entries[header.entry] = BoardEntry(header, filing.fingerprint)
+            # A plan that is out cannot take it in any more.
+            promised = scope.number + (1 if scope.open_batch is None else 2)
+            known = BoardEntry(header, filing.fingerprint, promised)
+            scope.entries[header.entry] = known
             spent.append(header.quota_tag)
             self._append(scope, FeedKind.FILING, data)
             self.store.save(self.state)
         elif known.filing != filing.fingerprint:
             raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
-        receipt = Receipt(filing.fingerprint, header.entry, scope.number + 1, UNSIGNED)
+        receipt = Receipt(filing.fingerprint, header.entry, known.promised, UNSIGNED)
         return sign_message(receipt, self.signing_key, Tag.RECEIPT)
 
     def submit_withdrawal(self, scope_name: bytes, data: bytes) -> None:

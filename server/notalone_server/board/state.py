@@ -20,6 +20,7 @@ class BoardEntry:
 
     header: Header
     filing: bytes  # fingerprint
+    promised: int  # the batch its receipt names
     accepted_by: set[int] = field(default_factory=set)
     complained: bool = False
     batch: int = 0  # the batch that evaluated it; 0 while it waits
