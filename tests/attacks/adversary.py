@@ -120,7 +120,7 @@ class Draft:
     def statements(self) -> tuple[LinearRelation, Membership]:
         """What a verifier will ask to be proved about this header."""
         world = self.world
-        return statement.build(world.committee, world.policy, self.header, Roll(world.snapshot.places))
+        return statement.build(world.committee, self.header, Roll(world.snapshot.places))
 
     def session(self) -> bytes:
         return statement.session(self.world.committee, self.header)

@@ -140,7 +140,7 @@ def _prove(
     deals: file._Deals,
     ring_member: roll.Member | None,
 ) -> bytes:
-    relation, membership = statement.build(world.committee, rules, header, Roll(ring.places))
+    relation, membership = statement.build(world.committee, header, Roll(ring.places))
     witness = [member.secret, blind, ephemeral]
     remainder = 0
     rows = zip(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from notalone_crypto.protocol.statement import positions
 from tests.support.world import World
+
+from notalone_crypto.protocol.statement import positions
 
 
 def test_two_filings_about_two_people_do_not_show_their_common_author() -> None:

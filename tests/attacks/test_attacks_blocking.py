@@ -1,15 +1,15 @@
-"""Attacks on availability inside the committee: one message that would stop every batch, or frame somebody."""
+"""Attacks on the committee's work: one message that would stop every batch, or frame somebody."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from tests.support.world import World
 
 from notalone_crypto.errors import VerificationFailed
 from notalone_crypto.protocol import accept, intake
 from notalone_crypto.protocol import withdraw as withdrawals
-from tests.support.world import World
 
 WEEK = withdrawals.WEEK_SECONDS
 

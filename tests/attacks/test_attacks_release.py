@@ -270,7 +270,6 @@ def test_forged_release(monkeypatch: pytest.MonkeyPatch) -> None:
         due = release.Release(victim.header.recipient_key, bait.header.entry, 1, release.NO_GROUP, ())
         as_board = replace(world.secrets[trustee], signing_key=world.board_key)
         item = release.make_item(
-            world.committee,
             as_board,
             due,
             live.public,

@@ -128,9 +128,7 @@ def test_rekey_under_an_unchanged_context_reveals_the_key() -> None:
     products, again = (
         [
             pedersen.interpolate(
-                openings(
-                    world, entry, world.committee, world.secrets, level_shares, shares_of(world, entry)
-                ),
+                openings(world, entry, world.committee, world.secrets, level_shares, shares_of(world, entry)),
                 3,
             )
             for entry in entries
@@ -327,9 +325,7 @@ def resigned(move: Move, dealing: ReshareDealing, dealer: int = 1) -> ReshareDea
 def test_an_over_degree_or_wrong_length_reshare_is_refused(change: int) -> None:
     move = Move(small())
     dealing = move.deal(1)[0]
-    rows = tuple(
-        (*row, row[-1]) if change > 0 else row[:-1] for row in dealing.commitments
-    )
+    rows = tuple((*row, row[-1]) if change > 0 else row[:-1] for row in dealing.commitments)
     with pytest.raises(CeremonyFailed) as refused:
         reshare.check_dealing(move.resharing, resigned(move, replace(dealing, commitments=rows)))
     assert refused.value.code == Code.COMMITMENT_LENGTH
@@ -366,9 +362,7 @@ def _bad_for(move: Move, recipient: int) -> ReshareDealing:
     # Same ephemeral for both, by the same stream: only one sealed part is exchanged.
     good = reshare.deal_shares(move.resharing, world.secrets[1], LEVEL_KEYS, shares, _stream())
     bad = reshare.deal_shares(move.resharing, world.secrets[1], LEVEL_KEYS, other, _stream())
-    sealed = tuple(
-        (bad if keys.index == recipient else good).sealed[keys.index - 1] for keys in move.public
-    )
+    sealed = tuple((bad if keys.index == recipient else good).sealed[keys.index - 1] for keys in move.public)
     unproved = replace(good, sealed=sealed, proof=b"", signature=UNSIGNED)
     ephemeral = _ephemeral(move, shares)
     proof = kem.prove_key(kem.EncryptionKey(ephemeral), reshare.enc_session(unproved), world.randomness)
@@ -615,9 +609,7 @@ def test_names_of_the_seats_are_part_of_what_old_trustees_sign() -> None:
     world = small()
     move, manifest, secrets = moved(world, rekey=False)
     chain = move.succession(manifest, secrets)
-    renamed: tuple[SuccessionVote, ...] = tuple(
-        replace(one, names=("a", "b", "c")) for one in chain.votes
-    )
+    renamed: tuple[SuccessionVote, ...] = tuple(replace(one, names=("a", "b", "c")) for one in chain.votes)
     with pytest.raises(NotAloneError) as refused:
         succession.verify_succession(move.old, replace(chain, votes=renamed), world.now)
     assert refused.value.code == Code.SIGNATURE

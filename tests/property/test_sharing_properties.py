@@ -69,7 +69,9 @@ def test_fewer_than_m_shares_are_consistent_with_every_secret(
 
 @settings(max_examples=25)
 @given(st.lists(st.booleans(), min_size=1, max_size=5), st.binary(min_size=4, max_size=4), st.data())
-def test_checking_together_is_checking_one_by_one(spoiled: list[bool], seed: bytes, data: st.DataObject) -> None:
+def test_checking_together_is_checking_one_by_one(
+    spoiled: list[bool], seed: bytes, data: st.DataObject
+) -> None:
     stream = SeededStream(seed)
     pairs = []
     for bad in spoiled:

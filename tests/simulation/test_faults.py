@@ -93,7 +93,7 @@ def test_a_trustee_away_queues_filings_and_loses_nothing() -> None:
     story.deployment.links[3].reachable = True
     for _ in range(10):
         story.deployment.settle()
-    assert story.deployment.board.state.scopes[story.deployment.policy.scope].number == 1
+    assert story.deployment.board_store.state.scopes[story.deployment.policy.scope].number == 1
     story.batch()
     assert story.observed() == story.expected
     assert story.expected
@@ -108,7 +108,7 @@ def test_a_full_disk_posts_nothing_and_goes_on_when_there_is_room() -> None:
         story.deployment.settle()
     assert not any(
         2 in entry.accepted_by
-        for entry in story.deployment.board.state.scopes[story.deployment.policy.scope].entries.values()
+        for entry in story.deployment.board_store.state.scopes[story.deployment.policy.scope].entries.values()
     )
     story.deployment.disks[2].full = False
     story.deployment.start_trustee(2)
@@ -128,7 +128,7 @@ def test_a_bad_bundle_is_shown_to_everybody_and_stops_nobody() -> None:
     story.batch()
     assert story.observed() == story.expected
     assert story.expected
-    assert deployment.board.state.scopes[deployment.policy.scope].entries[bad.header.entry].complained
+    assert deployment.board_store.state.scopes[deployment.policy.scope].entries[bad.header.entry].complained
     for trustee in deployment.trustees.values():
         scope = trustee.machine.state.scopes[deployment.policy.scope]
         assert bad.header.entry in scope.gone

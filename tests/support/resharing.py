@@ -124,9 +124,7 @@ class Move:
         secrets: dict[int, TrusteeSecrets] = {}
         hashes: list[SubsetHashes] = []
         for index in self.everyone:
-            parts = [
-                ceremony.open_dealing(parameters, self.keys[index], index, one) for one in contributions
-            ]
+            parts = [ceremony.open_dealing(parameters, self.keys[index], index, one) for one in contributions]
             secrets[index], message = ceremony.combine(
                 parameters,
                 self.keys[index],

@@ -130,7 +130,9 @@ class World:
         for _ in range(self.members):
             self.enrol()
         self.tree = merkle.MerkleTree.of([])
-        self.machines = {index: Machine(self.committee, one, TrusteeState()) for index, one in self.secrets.items()}
+        self.machines = {
+            index: Machine(self.committee, one, TrusteeState()) for index, one in self.secrets.items()
+        }
         self.refresh_snapshot(1)
         self.install(self.policy)
 
@@ -181,11 +183,11 @@ class World:
         """A report; bare bytes mean the first slot."""
         named = {self.slots[0]: identifiers} if isinstance(identifiers, bytes) else identifiers
         expiry = withdrawals.week_of(self.now) + weeks
-        return file.Report(
-            named, threshold, mode, preconsent, self.desk.public, expiry, b"reply key", words
-        )
+        return file.Report(named, threshold, mode, preconsent, self.desk.public, expiry, b"reply key", words)
 
-    def seal(self, who: int | roll.Member, report: file.Report, spent: frozenset[bytes] = frozenset()) -> file.SealedReport:
+    def seal(
+        self, who: int | roll.Member, report: file.Report, spent: frozenset[bytes] = frozenset()
+    ) -> file.SealedReport:
         """What that person's device sends."""
         member = self.people[who] if isinstance(who, int) else who
         return file.seal_report(
@@ -331,9 +333,7 @@ class World:
         self.tree = self.tree.append(leaf)
         head = checkpoint.Checkpoint(log.origin(self.committee), self.tree.size, self.tree.root())
         note = checkpoint.sign_checkpoint(head, self.board_key).encode()
-        return LogUpdate(
-            note, old, self.tree.inclusion_proof(old), self.tree.consistency_proof(old)
-        )
+        return LogUpdate(note, old, self.tree.inclusion_proof(old), self.tree.consistency_proof(old))
 
     def install(self, policy: ScopePolicy) -> None:
         """Put a policy in the log and install it everywhere."""
@@ -357,7 +357,9 @@ class World:
             for blob in ReleaseBatch.decode(post.payload).blobs
         ]
 
-    def opened_by(self, key: hpke.HpkePrivateKey, posts: list[tuple[int, Post]] | None = None) -> set[tuple[bytes, int]]:
+    def opened_by(
+        self, key: hpke.HpkePrivateKey, posts: list[tuple[int, Post]] | None = None
+    ) -> set[tuple[bytes, int]]:
         """(entry, content) pairs that the holder of `key` can open from `posts` (default: all so far)."""
         blobs = self.blobs(self.posts if posts is None else posts)
         items = release.try_blobs(self.committee, self.policy.scope, key, blobs)

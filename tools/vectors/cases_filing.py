@@ -171,7 +171,9 @@ def _accepted(book: Book, world: Deployment, common: Table, owner: Table) -> Non
     sealed = world.seal(3, world.report({world.slots[0]: BOB}), "filing")
     data = book.share("filing", sealed.filing.encode())
     header = book.share("header", sealed.header.encode())
-    book.good("statement", "filing.statement", snapshot="$snapshot", header=header, **common)
+    book.good(
+        "statement", "filing.statement", signed_manifest="$manifest", snapshot="$snapshot", header=header
+    )
     words, openings = [], []
     for index, secrets in world.secrets.items():
         trustee = book.share(f"trustee_{index}", trustee_table(secrets))

@@ -127,7 +127,7 @@ def _freeze_blobs(book: Book) -> None:
     blobs = []
     for index, secrets in world.secrets.items():
         share = done.own[index][0].shares.contents[0]
-        item = release.make_item(world.committee, secrets, due, done.public[0], share, scope=scope, batch=1)
+        item = release.make_item(secrets, due, done.public[0], share, scope=scope, batch=1)
         padded = padding.pad(item.encode(), release.BLOB_PLAINTEXT_LENGTH)
         blobs.append(book.share(f"blob_{index}", hpke.seal(due.recipient, context, padded)))
     signed = book.share("manifest", world.signed.encode())
@@ -155,7 +155,7 @@ def _examples(world: Deployment, done: Evaluation) -> dict[str, Message]:
         sealed.header.desk_key, sealed.header.entry, 1, bytes([7]) * 32, done.plan.entries[:2]
     )
     item = release.make_item(
-        world.committee, secrets, due, done.public[0], shares.contents[0], scope=world.policy.scope, batch=1
+        secrets, due, done.public[0], shares.contents[0], scope=world.policy.scope, batch=1
     )
     complaint = accept.complain(
         world.committee, secrets, sealed.filing, sealed.header, world.stream("example")

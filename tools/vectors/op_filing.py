@@ -177,12 +177,12 @@ def seal(
 
 
 @operation("filing.statement")
-def statement_bytes(signed_manifest: bytes, policy: bytes, snapshot: bytes, header: bytes) -> Table:
+def statement_bytes(signed_manifest: bytes, snapshot: bytes, header: bytes) -> Table:
     """Session, weights and the digest of the exact statement bytes of a header."""
     committee = committee_of(signed_manifest)
     decoded = Header.decode(header)
     roll_shown = Roll(RollSnapshot.decode(snapshot).places)
-    statements = statement.build(committee, ScopePolicy.decode(policy), decoded, roll_shown)
+    statements = statement.build(committee, decoded, roll_shown)
     return {
         "entry": decoded.entry,
         "session": statement.session(committee, decoded),

@@ -68,7 +68,7 @@ def make_item(
         tuple(bytes.fromhex(one) for one in due["members"]),
     )
     share = shares.contents[wanted.content - 1]
-    item = release.make_item(committee, secrets, wanted, public, share, scope=scope, batch=batch)
+    item = release.make_item(secrets, wanted, public, share, scope=scope, batch=batch)
     return {"item": item.encode()}
 
 

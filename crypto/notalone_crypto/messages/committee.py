@@ -59,7 +59,7 @@ class CommitteeParameters(Message):
     nonce: Hash
 
     def check(self) -> None:
-        """n >= 2m - 1, m >= 2, distinct names, levels a prefix of 2, 3, 4 of at least two."""
+        """N >= 2m - 1, m >= 2, distinct names, levels a prefix of 2, 3, 4 of at least two."""
         count = len(self.trustees)
         if not MIN_TRUSTEES <= count <= MAX_TRUSTEES or len(set(self.trustees)) != count:
             raise MalformedInput(Code.PARAMETERS, "a committee has 3 to 9 trustees with different names")

@@ -101,7 +101,7 @@ def zero_share(values: Mapping[Subset, tuple[SubsetValue, ...]], index: int) -> 
 
 
 def random_share_commitment(commitments: Mapping[Subset, bytes], index: int) -> bytes:
-    """Public commitment to `random_share`; needs every subset's commitment (those with `index` count zero)."""
+    """Public commitment to `random_share`, from every subset's; those with `index` in them count zero."""
     used = [subset for subset in commitments if index not in subset]
     return RISTRETTO255.small_combination(
         [coefficient(subset, index) for subset in used], [commitments[subset] for subset in used]

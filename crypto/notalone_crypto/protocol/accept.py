@@ -63,14 +63,29 @@ class EntryShares:
     contents: tuple[Share, ...] = field(repr=False)
 
 
-def check_cheaply(view: View, filing: Filing, seen_encs: frozenset[bytes] | set[bytes], spent: set[bytes]) -> Header:
+def check_cheaply(
+    view: View, filing: Filing, seen_encs: frozenset[bytes] | set[bytes], spent: set[bytes]
+) -> Header:
     """Everything but proofs and secrets; the decoded header.
 
     Raises: MalformedInput, ContextMismatch, StateConflict (state.enc_reused,
     state.tag_spent), VerificationFailed (signature.invalid).
     """
-    committee, policy = view.committee, view.policy
     header = Header.decode(filing.header)
+    _check_rules(view, header)
+    if header.enc in seen_encs:
+        # Else a complaint would be a Diffie-Hellman oracle for other people's bundles.
+        raise StateConflict(Code.ENC_REUSED, "this enc was used before")
+    if header.quota_tag in spent:
+        raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
+    _check_parts(view, filing, header)
+    find_snapshot(view, header)
+    return header
+
+
+def _check_rules(view: View, header: Header) -> None:
+    """Committee, scope, policy, period and expiry."""
+    committee, policy = view.committee, view.policy
     if header.committee != committee.identifier:
         raise ContextMismatch(Code.COMMITTEE, "a filing for another committee")
     if header.generation != committee.manifest.generation:
@@ -90,11 +105,11 @@ def check_cheaply(view: View, filing: Filing, seen_encs: frozenset[bytes] | set[
         raise ContextMismatch(Code.EXPIRED, "the filing has already expired")
     if header.expiry_week > week + policy.maximum_weeks:
         raise ContextMismatch(Code.EXPIRY, "the filing asks to be kept for too long")
-    if header.enc in seen_encs:
-        # Else a complaint would be a Diffie-Hellman oracle for other people's bundles.
-        raise StateConflict(Code.ENC_REUSED, "this enc was used before")
-    if header.quota_tag in spent:
-        raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
+
+
+def _check_parts(view: View, filing: Filing, header: Header) -> None:
+    """Numbers, sizes, introductions, the recipient key and the owner's signature."""
+    committee, policy = view.committee, view.policy
     statement.check_shape(header, committee, policy)
     expected = bundle_length(len(statement.positions(policy)))
     if len(filing.bundles) != committee.count or any(len(bundle) != expected for bundle in filing.bundles):
@@ -107,8 +122,6 @@ def check_cheaply(view: View, filing: Filing, seen_encs: frozenset[bytes] | set[
     # A key that nothing can be sealed to would stop every trustee at the release of its match.
     hpke.check_public(header.recipient_key)
     check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
-    find_snapshot(view, header)
-    return header
 
 
 def bundle_length(rows: int) -> int:
@@ -133,8 +146,12 @@ def proof_item(
     """Session, statement and proof, for `sigma.verify_each` over many filings at once."""
     snapshot = find_snapshot(view, header)
     cache = {} if rolls is None else rolls
-    roll = cache.setdefault(header.snapshot, Roll(snapshot.places)) if header.snapshot not in cache else cache[header.snapshot]
-    statements = statement.build(view.committee, view.policy, header, roll)
+    roll = (
+        cache.setdefault(header.snapshot, Roll(snapshot.places))
+        if header.snapshot not in cache
+        else cache[header.snapshot]
+    )
+    statements = statement.build(view.committee, header, roll)
     return statement.session(view.committee, header), statements, filing.proof
 
 
@@ -177,9 +194,7 @@ def accept_entry(
                 for number in range(committee.threshold)
             ]
         rows.append(tuple(row))
-    message = Acceptance(
-        entry, filing, secrets.index, committee.manifest.generation, tuple(rows), UNSIGNED
-    )
+    message = Acceptance(entry, filing, secrets.index, committee.manifest.generation, tuple(rows), UNSIGNED)
     return sign_message(message, secrets.signing_key, Tag.ACCEPT)
 
 
@@ -193,7 +208,8 @@ def check_acceptance(
     if acceptance.filing != filing:
         raise VerificationFailed(
             # No culprit: reporter or board can send two filings under one header.
-            Code.FORK, "a trustee accepted other bytes under this header"
+            Code.FORK,
+            "a trustee accepted other bytes under this header",
         )
     held = prss.held_subsets(committee.count, committee.threshold, acceptance.trustee)
     width = len(statement.positions(policy)) * committee.threshold
@@ -251,9 +267,7 @@ def judge(
     return liar
 
 
-def _open_with(
-    committee: Committee, index: int, filing: Filing, header: Header, key: bytes
-) -> EntryShares:
+def _open_with(committee: Committee, index: int, filing: Filing, header: Header, key: bytes) -> EntryShares:
     content = BundleContent.decode(aead.open_sealed(key, header.entry, filing.bundles[index - 1]))
     groups = (
         (content.identifier_shares, header.identifier_commitments),

@@ -49,7 +49,9 @@ def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: in
     if scope.number and plan.opened_at < scope.opened_at + scope.policy.batch_seconds:
         raise StateConflict(Code.OUT_OF_ORDER, "this batch comes too soon after the one before")
     evaluators = plan.evaluators
-    if list(evaluators) != sorted(set(evaluators)) or not set(evaluators) <= set(range(1, committee.count + 1)):
+    if list(evaluators) != sorted(set(evaluators)) or not set(evaluators) <= set(
+        range(1, committee.count + 1)
+    ):
         raise ContextMismatch(Code.PARAMETERS, "the evaluators are not trustees in order")
     # The quorum as well: two plans of one number would else both find evaluators,
     # and a result could be looked at before its batch is the one that closes.
@@ -101,7 +103,10 @@ def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, pl
 
 
 def apply_plan(
-    committee: Committee, scope: ScopeState, plan: BatchPlan, secrets_of: Callable[[PendingEntry], EntrySecrets]
+    committee: Committee,
+    scope: ScopeState,
+    plan: BatchPlan,
+    secrets_of: Callable[[PendingEntry], EntrySecrets],
 ) -> None:
     """What a plan does to the live entries; `secrets_of` is asked once for each new one.
 
@@ -175,9 +180,7 @@ def adopt_policy(committee: Committee, state: TrusteeState, policy: ScopePolicy)
 
 def workload(committee: Committee, scope: ScopeState, plan: BatchPlan) -> Workload:
     """The batch as all trustees evaluate it: older entries again if the epoch is new, then new ones."""
-    again = [
-        entry for entry in scope.live if plan.epoch != scope.epoch and entry not in set(plan.entries)
-    ]
+    again = [entry for entry in scope.live if plan.epoch != scope.epoch and entry not in set(plan.entries)]
     order = again + list(plan.entries)
     items = tuple(Item(scope.live[entry].public, entry in set(plan.entries)) for entry in order)
     return Workload(
@@ -241,17 +244,13 @@ def queue_releases(scope: ScopeState, number: int, epoch: int) -> None:
                     scope.queue.append((due, number))
 
 
-def release_items(
-    committee: Committee, secrets: TrusteeSecrets, scope: ScopeState
-) -> list[tuple[bytes, ReleaseItem]]:
+def release_items(secrets: TrusteeSecrets, scope: ScopeState) -> list[tuple[bytes, ReleaseItem]]:
     """Recipient and signed share for everything in the queue that fits this batch."""
     items = []
     for due, number in scope.queue[: scope.policy.release_blobs]:
         live = scope.live[due.entry]
         share = live.secrets.shares.contents[due.content - 1]
-        item = release.make_item(
-            committee, secrets, due, live.public, share, scope=scope.policy.scope, batch=number
-        )
+        item = release.make_item(secrets, due, live.public, share, scope=scope.policy.scope, batch=number)
         items.append((due.recipient, item))
     return items
 

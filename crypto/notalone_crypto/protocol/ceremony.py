@@ -320,9 +320,7 @@ def assemble_manifest(
             raise CeremonyFailed(Code.DEALING, "subset hashes from outside the committee")
         check_signature(message, public[message.index - 1].verify_key, Tag.SUBSET_KEY_HASH)
         if message.dealings != expected:
-            raise CeremonyFailed(
-                Code.EQUIVOCATION, "a trustee saw other dealings", culprits=(message.index,)
-            )
+            raise CeremonyFailed(Code.EQUIVOCATION, "a trustee saw other dealings", culprits=(message.index,))
         held = prss.held_subsets(parameters.count, parameters.threshold, message.index)
         if len(message.hashes) != len(held):
             raise CeremonyFailed(Code.DEALING, "subset hashes are missing", culprits=(message.index,))
@@ -392,9 +390,7 @@ def _contribution_hash(subset: prss.Subset, dealer: int, value: bytes) -> bytes:
 
 
 def _keys_session(parameters: CommitteeParameters, index: int, generation: int) -> bytes:
-    return digest(
-        Tag.TRUSTEE_KEYS, parameters.committee, bytes([index]), generation.to_bytes(4, "big")
-    )
+    return digest(Tag.TRUSTEE_KEYS, parameters.committee, bytes([index]), generation.to_bytes(4, "big"))
 
 
 def _dealing_context(parameters: CommitteeParameters, generation: int, dealer: int) -> bytes:

@@ -20,7 +20,6 @@ from notalone_crypto.protocol.accept import EntryShares
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.suite import Tag
 
-
 Rows = tuple[tuple[bytes, ...], ...]
 
 
@@ -137,7 +136,9 @@ def derive_secrets(
             subset: [prss.subset_value(key, context, number) for number in range(committee.threshold)]
             for subset, key in secrets.subset_keys.items()
         }
-        masks.append(prss.random_share({subset: values[0] for subset, values in drawn.items()}, secrets.index))
+        masks.append(
+            prss.random_share({subset: values[0] for subset, values in drawn.items()}, secrets.index)
+        )
         zeros.append(
             prss.zero_share({subset: tuple(values[1:]) for subset, values in drawn.items()}, secrets.index)
         )

@@ -12,7 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from notalone_crypto.errors import Code, CommitteeHalted, ContextMismatch, MalformedInput, NotAloneError, StateConflict, VerificationFailed
+from notalone_crypto.errors import (
+    Code,
+    CommitteeHalted,
+    ContextMismatch,
+    MalformedInput,
+    NotAloneError,
+    StateConflict,
+    VerificationFailed,
+)
+from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import (
     BatchPlan,
     LogUpdate,
@@ -21,7 +30,6 @@ from notalone_crypto.messages.evaluation import (
     RoundOne,
     RoundTwo,
 )
-from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.wire import Message
 from notalone_crypto.primitives import hpke
 from notalone_crypto.primitives.group import RISTRETTO255
@@ -114,7 +122,9 @@ class Machine:
             # Nobody is named: whoever carries messages can replay an honest trustee's old ones.
             raise StateConflict(Code.OUT_OF_ORDER, "a message of another batch")
         if message.trustee not in scope.batch.plan.evaluators:
-            raise StateConflict(Code.OUT_OF_ORDER, "this trustee does not evaluate", culprits=(message.trustee,))
+            raise StateConflict(
+                Code.OUT_OF_ORDER, "this trustee does not evaluate", culprits=(message.trustee,)
+            )
         received = scope.batch.received.setdefault(kind, {})
         if message.trustee in received:
             same_as_before(scope.batch.received, kind, message.trustee, message)
@@ -146,7 +156,12 @@ class Machine:
         """
         scope = self._scope(scope_name)
         batch = scope.batch
-        if scope.phase != Phase.LOGGING or batch is None or batch.cosigned is None or batch.sealed_record is None:
+        if (
+            scope.phase != Phase.LOGGING
+            or batch is None
+            or batch.cosigned is None
+            or batch.sealed_record is None
+        ):
             raise StateConflict(Code.OUT_OF_ORDER, "no cosigned checkpoint is awaited")
         head = log.check_quorum(self.committee, note)
         if (head.size, head.root) != (batch.cosigned.size, batch.cosigned.root):
@@ -268,7 +283,7 @@ class Machine:
         )
         batches.store_outputs(scope, work, points, batch.products)
         batches.queue_releases(scope, batch.plan.number, batch.plan.epoch)
-        items = batches.release_items(self.committee, self.secrets, scope)
+        items = batches.release_items(self.secrets, scope)
         count = scope.policy.release_blobs
         blobs = release.seal_batch(
             self.committee, self.secrets, batch.plan.fingerprint, scope.policy.scope, items, count, randomness
@@ -286,9 +301,11 @@ class Machine:
                 )
         if self.secrets.index in batch.plan.evaluators:
             vote = RecordVote(batch.plan.fingerprint, self.secrets.index, sealed.leaf, UNSIGNED)
-            self._post(scope, Outgoing.RECORD_VOTE, sign_message(vote, self.secrets.signing_key, Tag.BATCH_RECORD))
+            self._post(
+                scope, Outgoing.RECORD_VOTE, sign_message(vote, self.secrets.signing_key, Tag.BATCH_RECORD)
+            )
 
-    def _compare_leaves(self, scope: ScopeState, batch: CurrentBatch, _randomness: Randomness) -> None:
+    def _compare_leaves(self, _scope: ScopeState, batch: CurrentBatch, _randomness: Randomness) -> None:
         if batch.sealed_record is None:
             raise StateConflict(Code.OUT_OF_ORDER, "no record was made yet")
         own = batch.sealed_record.leaf
@@ -309,7 +326,9 @@ def _halt(scope: ScopeState, error: CommitteeHalted) -> None:
 
 
 def _decoded(batch: CurrentBatch, kind: Outgoing, message_type: type[M]) -> dict[int, M]:
-    return {index: message_type.decode(payload) for index, payload in sorted(batch.received.get(kind, {}).items())}
+    return {
+        index: message_type.decode(payload) for index, payload in sorted(batch.received.get(kind, {}).items())
+    }
 
 
 def check_counts(batch: rounds.Batch, messages: list[RoundOne] | list[RoundTwo]) -> None:

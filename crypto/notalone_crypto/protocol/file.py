@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from notalone_crypto.errors import Code, ContextMismatch, Misuse, RollRefused, StateConflict
+from notalone_crypto.errors import Code, ContextMismatch, RollRefused, StateConflict
 from notalone_crypto.messages.committee import ReleaseMode, ScopePolicy
 from notalone_crypto.messages.filing import (
     FIRST_INTRODUCTION_LENGTH,
@@ -94,7 +94,8 @@ def identifier_scalars(
     (specs/adr/0013-dummies-of-unused-slots.md).
     """
     whole = digest(
-        Tag.DUMMY_IDENTIFIER, *(bytes([slot]) + report.identifiers[slot] for slot in sorted(report.identifiers))
+        Tag.DUMMY_IDENTIFIER,
+        *(bytes([slot]) + report.identifiers[slot] for slot in sorted(report.identifiers)),
     )
     scalars = []
     for slot, level in statement.positions(policy):
@@ -148,10 +149,22 @@ def seal_report(
     content_keys = [random_scalar(randomness) for _ in range(2)]
     introductions = (
         _seal_introduction(
-            committee, policy.scope, tag, 1, content_keys[0], report.first_introduction, FIRST_INTRODUCTION_LENGTH
+            committee,
+            policy.scope,
+            tag,
+            1,
+            content_keys[0],
+            report.first_introduction,
+            FIRST_INTRODUCTION_LENGTH,
         ),
         _seal_introduction(
-            committee, policy.scope, tag, 2, content_keys[1], report.second_introduction, SECOND_INTRODUCTION_LENGTH
+            committee,
+            policy.scope,
+            tag,
+            2,
+            content_keys[1],
+            report.second_introduction,
+            SECOND_INTRODUCTION_LENGTH,
         ),
     )
     blind, ephemeral = random_scalar(randomness), random_scalar(randomness)  # spec: b, e
@@ -181,7 +194,17 @@ def seal_report(
         digest(Tag.INTRODUCTION, introductions[0]),
         digest(Tag.INTRODUCTION, introductions[1]),
     )
-    proof = _prove(committee, policy, header, snapshot, member, blind, ephemeral, identifiers, deals, randomness)
+    proof = _prove(
+        committee,
+        header,
+        snapshot,
+        member,
+        blind=blind,
+        ephemeral=ephemeral,
+        identifiers=identifiers,
+        deals=deals,
+        randomness=randomness,
+    )
     bundles = deals.seal(committee, header, ephemeral)
     filing = Filing(header.encode(), proof, bundles, *introductions, bytes(64))
     return SealedReport(sign_filing(filing, owner.signing_key), header, owner)
@@ -191,7 +214,6 @@ def sign_filing(filing: Filing, key: signing.SigningKey) -> Filing:
     """`filing` with the owner's signature over header, proof and all bundles."""
     unsigned = replace(filing, signature=bytes(64))
     return replace(filing, signature=key.sign(Tag.FILING_SIGNATURE, unsigned.encode()))
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,17 +294,17 @@ def _seal_introduction(
 
 def _prove(
     committee: Committee,
-    policy: ScopePolicy,
     header: Header,
     snapshot: RollSnapshot,
     member: Member,
+    *,
     blind: int,
     ephemeral: int,
     identifiers: Sequence[int],
     deals: _Deals,
     randomness: Randomness,
 ) -> bytes:
-    relation, membership = statement.build(committee, policy, header, Roll(snapshot.places))
+    relation, membership = statement.build(committee, header, Roll(snapshot.places))
     weights = statement.inverse_weights(header)
     inverses = [pow(member.secret + value, -1, ORDER) for value in identifiers]
     openings = list(zip(weights, inverses, deals.inverse_blinds, strict=True))
@@ -292,7 +314,8 @@ def _prove(
         sums = scalars[statement.FIRST_SUM : -1 : 2]  # spec: u of each row
         return pedersen.commit(
             sum(u * weight * value for u, (weight, value, _) in zip(sums, openings, strict=True)),
-            sum(u * weight * hidden for u, (weight, _, hidden) in zip(sums, openings, strict=True)) + scalars[-1],
+            sum(u * weight * hidden for u, (weight, _, hidden) in zip(sums, openings, strict=True))
+            + scalars[-1],
         )
 
     relation.shortcut(inverse_sum)

@@ -77,9 +77,7 @@ def receive_acceptance(state: TrusteeState, view: View, acceptance: Acceptance) 
         pending.completed_at = scope.number
 
 
-def receive_complaint(
-    state: TrusteeState, view: View, filing: Filing, complaint: BundleComplaint
-) -> None:
+def receive_complaint(state: TrusteeState, view: View, filing: Filing, complaint: BundleComplaint) -> None:
     """Judge a complaint: a bad filing is refused for good, a false one names its accuser.
 
     After the accuser's ACCEPT, or once a batch has the entry, it counts for nothing.

@@ -109,7 +109,12 @@ def _fixed_point(tag: Tag, *parts: bytes) -> bytes:
 def duplicate_base(committee: Committee, scope: bytes, slot: int, level: int, epoch: int) -> bytes:
     """The point an entry's x is read off from; fresh for every epoch (32 bytes)."""  # spec: Dup
     return _fixed_point(
-        Tag.DUP, committee.instance, committee.identifier, scope, bytes((slot, level)), epoch.to_bytes(4, "big")
+        Tag.DUP,
+        committee.instance,
+        committee.identifier,
+        scope,
+        bytes((slot, level)),
+        epoch.to_bytes(4, "big"),
     )
 
 

@@ -77,9 +77,7 @@ def check_quorum(committee: Committee, note: bytes) -> checkpoint.Checkpoint:
 
 def verify_note(committee: Committee, note: bytes) -> checkpoint.VerifiedCheckpoint:
     """The same with who cosigned it and when. Raises VerificationFailed."""
-    names = {
-        cosigner_name(committee, keys.index): keys.verify_key for keys in committee.manifest.trustees
-    }
+    names = {cosigner_name(committee, keys.index): keys.verify_key for keys in committee.manifest.trustees}
     return checkpoint.verify_quorum(
         note, origin(committee), committee.manifest.board_key, names, committee.manifest.parameters.quorum
     )

@@ -120,7 +120,7 @@ def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 -
         raise Misuse(Code.RANGE, f"a {type(value).__name__} is not part of a state")
 
 
-def _read(reader: Reader) -> Any:  # noqa: PLR0911 - one branch for each kind
+def _read(reader: Reader) -> Any:  # noqa: ANN401, PLR0911 - one branch for each kind
     kind = reader.u8()
     if kind == 0:
         return None
@@ -150,7 +150,7 @@ def _read(reader: Reader) -> Any:  # noqa: PLR0911 - one branch for each kind
     raise MalformedInput(Code.RANGE, "unknown kind in a stored state")
 
 
-def _whole(data: bytes) -> Any:
+def _whole(data: bytes) -> Any:  # noqa: ANN401 - any kind
     reader = Reader(data)
     value = _read(reader)
     reader.finish()

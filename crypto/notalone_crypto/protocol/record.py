@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, VerificationFailed
-from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord, Inclusion, PlanVote, RoundOne, RoundTwo
+from notalone_crypto.messages.evaluation import (
+    BatchPlan,
+    BatchRecord,
+    Inclusion,
+    PlanVote,
+    RoundOne,
+    RoundTwo,
+)
 from notalone_crypto.primitives import merkle
 from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.primitives.hashing import derive, digest

@@ -67,9 +67,7 @@ def group_name(scope: bytes, slot: int, level: int, founders: Sequence[bytes]) -
     return digest(Tag.RELEASE, scope, bytes((slot, level)), *sorted(founders))
 
 
-def due(
-    headers: Mapping[bytes, Header], members: Sequence[bytes], group: bytes
-) -> tuple[Release, ...]:
+def due(headers: Mapping[bytes, Header], members: Sequence[bytes], group: bytes) -> tuple[Release, ...]:
     """Every release that one match makes due, given its members' sealed policies.
 
     A content key goes from one peer to another only if *both* sealed headers
@@ -97,7 +95,6 @@ def due(
 
 
 def make_item(
-    committee: Committee,
     secrets: TrusteeSecrets,
     release: Release,
     public: PublicEntry,

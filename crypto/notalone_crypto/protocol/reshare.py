@@ -113,9 +113,7 @@ def check_rotation(old: Committee, generation: int, keys: Sequence[TrusteeKeys])
     """Raise CeremonyFailed naming whoever brings an old bundle or channel key into a new generation."""
     used = {key for one in old.manifest.trustees for key in (one.bundle_key, one.channel_key)}
     late = tuple(
-        one.index
-        for one in keys
-        if one.generation != generation or used & {one.bundle_key, one.channel_key}
+        one.index for one in keys if one.generation != generation or used & {one.bundle_key, one.channel_key}
     )
     if late:
         raise CeremonyFailed(
@@ -129,9 +127,7 @@ def approve(plan: ResharePlan, secrets: TrusteeSecrets) -> ReshareApproval:
     return sign_message(message, secrets.signing_key, Tag.RESHARE)
 
 
-def check_approved(
-    old: Committee, plan: ResharePlan, approvals: Sequence[ReshareApproval], now: int
-) -> None:
+def check_approved(old: Committee, plan: ResharePlan, approvals: Sequence[ReshareApproval], now: int) -> None:
     """At least n - m + 1 old trustees agreed and the public delay is over.
 
     Before anything is dealt: afterwards the new holders have the secrets,

@@ -89,7 +89,7 @@ def accept_enrolment(
 
 
 def cohorts(roll: Sequence[RollEntry]) -> tuple[tuple[RollEntry, ...], ...]:
-    """The whole roll up to 512 places; beyond, closed cohorts of 256 that are never re-cut, then the open one."""
+    """The whole roll up to 512 places; beyond, closed cohorts of 256, never cut again, then the open one."""
     if len(roll) <= MAX_WHOLE_ROLL:
         return (tuple(roll),)
     return tuple(tuple(roll[start : start + COHORT_SIZE]) for start in range(0, len(roll), COHORT_SIZE))

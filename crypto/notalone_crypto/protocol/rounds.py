@@ -101,9 +101,7 @@ def make_round_one(
                 key = secrets.level_shares[level]
                 product = mask.value * (key.value + own.shares.identifiers[position].value) + zero.value
                 openings.append(RISTRETTO255.encode_scalar(product % ORDER))
-    message = RoundOne(
-        plan.fingerprint, secrets.index, tuple(duplicates), tuple(openings), b"", UNSIGNED
-    )
+    message = RoundOne(plan.fingerprint, secrets.index, tuple(duplicates), tuple(openings), b"", UNSIGNED)
     session, relation = round_one_statement(batch, message)
     _shorten_products(batch, message, secrets, entries, relation)
     witness = _round_one_witness(batch, message, secrets, entries)
@@ -127,7 +125,9 @@ def round_one_statement(batch: Batch, message: RoundOne) -> tuple[bytes, LinearR
         for position in range(len(positions)):
             weight = next(weights)
             row = item.public.inverse_row(position)
-            images[position] += [(weight * power, element) for power, element in zip(powers, row, strict=True)]
+            images[position] += [
+                (weight * power, element) for power, element in zip(powers, row, strict=True)
+            ]
             outputs[position].append((weight, message.duplicates[number * len(positions) + position]))
     for position, (slot, level) in enumerate(positions):
         if not images[position]:
@@ -193,9 +193,7 @@ def make_round_two(
     return sign_message(message.with_field("proof", proof), secrets.signing_key, Tag.ROUND_TWO)
 
 
-def round_two_statement(
-    batch: Batch, message: RoundTwo, xs: Sequence[int]
-) -> tuple[bytes, LinearRelation]:
+def round_two_statement(batch: Batch, message: RoundTwo, xs: Sequence[int]) -> tuple[bytes, LinearRelation]:
     """What `message` must prove: its points use the masks that were committed to."""
     plan, index = batch.plan, message.trustee
     threshold = batch.committee.threshold
@@ -234,14 +232,16 @@ def check_round_one(batch: Batch, messages: Sequence[RoundOne]) -> None:
 
 def check_round_two(batch: Batch, messages: Sequence[RoundTwo], xs: Sequence[int]) -> None:
     """All second messages at once. Raises VerificationFailed naming every culprit."""
-    claims = [(message.trustee, *round_two_statement(batch, message, xs), message.proof) for message in messages]
+    claims = [
+        (message.trustee, *round_two_statement(batch, message, xs), message.proof) for message in messages
+    ]
     _check_all(batch, claims)
 
 
 def combine_round_one(
     batch: Batch, messages: Mapping[int, RoundOne]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """x of every (item, position), and the opened product of every new one.
+    """X of every (item, position), and the opened product of every new one.
 
     Raises: CommitteeHalted if a product is zero, which honest values never give.
     """
@@ -267,7 +267,7 @@ def combine_round_one(
 
 
 def point_x(committee: Committee, scope: bytes, slot: int, level: int, epoch: int, duplicate: bytes) -> int:
-    """x from the combined point `1/(p+m) * Dup`."""  # spec: D
+    """X from the combined point `1/(p+m) * Dup`."""  # spec: D
     return hash_to_scalar(
         Tag.POINT_X,
         committee.instance,
@@ -310,9 +310,7 @@ def _check_all(batch: Batch, claims: Sequence[tuple[int, bytes, LinearRelation, 
         errors = [trailing if proof else None for *_, proof in claims]
     culprits = tuple(claim[0] for claim, error in zip(claims, errors, strict=True) if error is not None)
     if culprits:
-        raise VerificationFailed(
-            Code.PROOF, "a trustee's round message does not verify", culprits=culprits
-        )
+        raise VerificationFailed(Code.PROOF, "a trustee's round message does not verify", culprits=culprits)
 
 
 def _round_one_values(message: RoundOne) -> bytes:

@@ -56,9 +56,7 @@ def session(committee: Committee, header: Header) -> bytes:
     return sigma.session_tag(Tag.FILING_PROOF, committee.instance, committee.fingerprint, header.entry)
 
 
-def build(
-    committee: Committee, policy: ScopePolicy, header: Header, roll: Roll
-) -> tuple[LinearRelation, Membership]:
+def build(committee: Committee, header: Header, roll: Roll) -> tuple[LinearRelation, Membership]:
     """The statement about `header`, whose shape was checked."""
     generator, blinding = RISTRETTO255.generator, BLINDING_GENERATOR
     relation = LinearRelation(RISTRETTO255)
