@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.stories import PEOPLE, Story, plan
+from tests.support.world import World
+
+from notalone_crypto.messages.committee import ReleaseMode
 
 COMMITTEES = ((3, 2), (4, 2), (5, 3))
 
@@ -61,3 +65,15 @@ def test_the_comparison_can_fail() -> None:
     assert story.observed() == story.expected
     story.expected.pop()
     assert story.observed() != story.expected
+
+
+@pytest.mark.parametrize(("count", "threshold"), [(7, 3), (7, 4)])
+def test_large_committees_release_to_whom_they_should(count: int, threshold: int) -> None:
+    world = World(count, threshold, slots=(1,), members=32)
+    first = world.file(1, b"bob", 2, ReleaseMode.PEERS)
+    second = world.file(2, b"bob", 2, ReleaseMode.PEERS)
+    alone = world.file(3, b"carl", 2, ReleaseMode.PEERS)
+    world.run_batch()
+    assert world.opened_by(first.owner.recipient_key) == {(second.header.entry, 1)}
+    assert world.opened_by(second.owner.recipient_key) == {(first.header.entry, 1)}
+    assert world.opened_by(alone.owner.recipient_key) == set()
