@@ -41,6 +41,7 @@ def test_released_sets_equal_those_of_the_plaintext_reference(
     events: list[tuple],
     seed: bytes,  # type: ignore[type-arg]
 ) -> None:
+    """FIND-2."""
     story = Story.begin(plan(*committee, levels), seed)
     for kind, *details in events:
         if kind == "file":

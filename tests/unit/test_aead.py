@@ -43,6 +43,7 @@ def test_wrong_key_is_refused() -> None:
 
 
 def test_wrong_context_is_refused() -> None:
+    """SEAL-1."""
     _refused(KEY, b"bundle 2", aead.seal(KEY, CONTEXT, b"words"))
 
 

@@ -50,6 +50,7 @@ def test_group_forms_with_the_last_of_t_people_among_garbage(level: int) -> None
 
 @every_level
 def test_two_subjects_form_two_groups_and_late_joiners_find_theirs(level: int) -> None:
+    """FIND-3."""
     world = World(level)
     reports = [Report(10 * i + s, person=10 * i + s, subject=s) for i in range(level + 2) for s in (1, 2)]
     finder, events = feed(level, world.outputs(reports))
@@ -314,6 +315,7 @@ def test_a_colluders_withdrawn_cover_cannot_hide_what_it_stood_for(level: int) -
 
 @every_level
 def test_a_restart_searches_nothing_again_and_goes_on(level: int) -> None:
+    """FIND-5."""
     world = World(level)
     reports = [Report(i, i, subject=1) for i in range(level + 1)]
     outputs = [*garbage(20), *world.outputs(reports)]

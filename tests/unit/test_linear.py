@@ -123,6 +123,7 @@ def cancelled_scalar(relation: LinearRelation) -> None:
     ],
 )
 def test_invalid_statement_is_refused_by_prover_and_verifier(build: Callable[[LinearRelation], None]) -> None:
+    """PRF-4."""
     relation = LinearRelation(GROUP)
     build(relation)
     with pytest.raises(VerificationFailed) as refused:

@@ -52,6 +52,7 @@ def test_prefix_past_the_end_is_refused(padded: bytes) -> None:
 
 
 def test_filling_is_no_hidden_channel() -> None:
+    """WIRE-5."""
     padded = padding.pad(b"ab", 64)
     for position in range(6, 64):
         changed = bytearray(padded)

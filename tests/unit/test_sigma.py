@@ -72,6 +72,7 @@ def test_every_changed_byte_of_a_composed_proof_is_refused() -> None:
 
 
 def test_trailing_and_missing_bytes_are_refused() -> None:
+    """WIRE-6."""
     relation = opening(3, 4)
     proof = prove_one(SESSION, relation, 3, 4)
     for wrong, code in ((proof + b"\0", Code.TRAILING), (proof[:-1], Code.TRUNCATED), (b"", Code.TRUNCATED)):
