@@ -1,0 +1,137 @@
+"""The issuer as a process: settings in, a running service out.
+
+Owns the wiring. Refuses rules and SQL, which are below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from notalone_crypto.primitives import signing
+from notalone_server.edge import database
+from notalone_server.edge.clock import system_clock
+from notalone_server.edge.limits import AnonymousLimiter, BodyLimit
+from notalone_server.edge.metrics import Metrics, operations_app
+from notalone_server.edge.problem import install
+from notalone_server.edge.process import Periodic, serve
+from notalone_server.edge.redaction import QuietErrors, configure
+from notalone_server.edge.rng import system_randomness
+from notalone_server.edge.secretfile import read_secret
+from notalone_server.issuer.live import LiveIssuer
+from notalone_server.issuer.mail import SmtpMailer
+from notalone_server.issuer.ports import Clock
+from notalone_server.issuer.publish import HttpBoard, Workers
+from notalone_server.issuer.routes import IssuerRoutes
+from notalone_server.issuer.service import IssuerService, Rules
+from notalone_server.issuer.settings import IssuerSettings
+from notalone_server.issuer.store import SqlIssuerStore
+
+BODY_LIMIT = 64 * 1024
+TICK_SECONDS = 5.0
+PUSH_SECONDS = 1.0
+MAIL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An issuer, ready to serve."""
+
+    live: LiveIssuer
+    api: FastAPI
+    metrics: Metrics
+
+    @property
+    def app(self) -> ASGIApp:
+        """The interface behind its guards."""
+        return QuietErrors(BodyLimit(self.api, BODY_LIMIT, BODY_LIMIT), self.metrics)
+
+
+def rules_of(settings: IssuerSettings) -> Rules:
+    """The rules of enrolment that the settings ask for."""
+    return Rules(
+        by_mail=settings.enrolment == "email",
+        batch_size=settings.batch_size,
+        batch_seconds=settings.batch_hours * 3600,
+        reset_delay_seconds=settings.reset_days * 24 * 3600,
+        longest_expiry_weeks=settings.longest_expiry_weeks,
+    )
+
+
+def open_issuer(settings: IssuerSettings, clock: Clock = system_clock) -> LiveIssuer:
+    """The service on its migrated database."""
+    key = signing.SigningKey(read_secret(settings.key_file, signing.SEED_LENGTH))
+    engine = database.open_engine(settings.database)
+    database.migrate(engine, "issuer")
+    store = SqlIssuerStore(engine, settings.scope)
+    state = store.load()
+    service = IssuerService(
+        settings.instance, settings.scope, settings.declared, key, clock, store, state, rules_of(settings)
+    )
+    return LiveIssuer(service, store)
+
+
+def build(live: LiveIssuer, limiter: AnonymousLimiter) -> Built:
+    """The HTTP interface of an opened issuer."""
+    api = FastAPI(
+        title="NotAlone issuer",
+        version="1",
+        description="The roll of one organisation. It takes no part in filing.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    install(api)
+    api.include_router(IssuerRoutes(live, limiter).router())
+    return Built(live, api, Metrics("issuer", ("letters_total", "snapshots_total"), ("places",)))
+
+
+def mailer_of(settings: IssuerSettings, clock: Clock = system_clock) -> SmtpMailer | None:
+    """The configured mail server, if any."""
+    mail = settings.mail
+    if mail is None:
+        return None
+    password = "" if mail.password_file is None else read_secret(mail.password_file).decode("utf-8").strip()
+    return SmtpMailer(mail.host, mail.port, mail.security, mail.sender, clock, mail.username, password)
+
+
+def run(settings: IssuerSettings) -> None:
+    """Serve until a signal asks to stop."""
+    configure("issuer")
+    live = open_issuer(settings)
+    audience = live.service.signing_key.verify_key
+    limiter = AnonymousLimiter(
+        audience, system_clock, settings.token_bits, per_second=settings.requests_per_second
+    )
+    built = build(live, limiter)
+    client = httpx.Client(base_url=settings.board, timeout=20)
+    workers = Workers(live, HttpBoard(client, settings.scope), mailer_of(settings), system_randomness)
+
+    def push() -> None:
+        for _ in range(workers.push()):
+            built.metrics.count("snapshots_total")
+        built.metrics.put("places", live.change(lambda issuer: issuer.counts()["enrolled"]))
+
+    def letters() -> None:
+        for _ in range(workers.write_letters()):
+            built.metrics.count("letters_total")
+
+    def ready() -> bool:
+        live.change(lambda issuer: issuer.counts())
+        return True
+
+    work = [
+        Periodic("tick", TICK_SECONDS, workers.tick),
+        Periodic("push", PUSH_SECONDS, push),
+        Periodic("letters", MAIL_SECONDS, letters),
+    ]
+    with client:
+        serve(
+            built.app,
+            (settings.host, settings.port),
+            operations_app(built.metrics, ready),
+            (settings.operations_host, settings.operations_port),
+            work,
+        )

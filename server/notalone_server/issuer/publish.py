@@ -1,0 +1,88 @@
+"""The way of a snapshot to the board, and the worker that insists.
+
+Owns the HTTP client of the issuer. Refuses to sign requests: a snapshot is
+signed itself, and whoever brings it changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+
+from notalone_crypto.errors import RollRefused
+from notalone_crypto.randomness import Randomness
+from notalone_server.edge.octets import MEDIA_TYPE
+from notalone_server.edge.redaction import log
+from notalone_server.issuer.live import LiveIssuer
+from notalone_server.issuer.ports import BoardLink, Mailer
+from notalone_server.issuer.service import IssuerService
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBoard:
+    """The board's HTTP interface, as far as the issuer needs it."""
+
+    client: httpx.Client
+    scope: bytes
+
+    def publish_snapshot(self, data: bytes) -> None:
+        """Return once the board keeps it; raises OSError otherwise."""
+        path = f"/v1/scopes/{self.scope.hex()}/snapshots"
+        try:
+            answer = self.client.post(path, content=data, headers={"Content-Type": MEDIA_TYPE})
+        except httpx.HTTPError as error:
+            raise ConnectionError("the board does not answer") from error
+        if answer.status_code != httpx.codes.NO_CONTENT:
+            raise ConnectionError(f"the board answered {answer.status_code}")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What goes on while nobody asks."""
+
+    live: LiveIssuer
+    board: BoardLink
+    mailer: Mailer | None
+    randomness: Randomness
+
+    def tick(self) -> None:
+        """Resets, daily batches, places that have become eligible."""
+        self.live.change(IssuerService.tick)
+
+    def push(self) -> int:
+        """Bring every snapshot the board lacks; how many arrived. Raises OSError when one did not."""
+        waiting = self.live.change(
+            lambda issuer: [issuer.state.snapshots[cohort] for cohort in sorted(issuer.state.undelivered)]
+        )
+        for snapshot in waiting:
+            self.board.publish_snapshot(snapshot.encode())
+            self.live.change(partial(IssuerService.delivered, snapshot=snapshot))
+        return len(waiting)
+
+    def write_letters(self) -> int:
+        """Answer the typed addresses; how many letters left. Raises OSError when the mail server fails."""
+        sent = 0
+        for request in self.live.store.waiting_mail():
+            try:
+                letter = self.live.change(
+                    partial(
+                        IssuerService.answer_mail,
+                        kind=request.kind,
+                        address=request.address,
+                        randomness=self.randomness,
+                    )
+                )
+            except RollRefused:  # no address at all
+                letter = None
+            if letter is not None and self.mailer is not None:
+                try:
+                    self.mailer.send(letter)
+                except OSError:
+                    log().error("mail server failed")
+                    raise
+                self.live.change(partial(IssuerService.letter_sent, address=letter.address))
+                sent += 1
+            self.live.store.drop_mail(request.number)
+        return sent

@@ -1,0 +1,90 @@
+"""The issuer's settings: one TOML file, checked whole before anything starts.
+
+Owns names, ranges and defaults. Refuses secrets: the file names the files that
+hold them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from notalone_crypto.errors import Code, Fault, Misuse
+from notalone_crypto.primitives.hashing import digest
+from notalone_crypto.suite import MIN_ROLL, Tag
+
+
+class MailSettings(BaseSettings):
+    """The mail server; needed for enrolment by e-mail only."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    host: str
+    port: int = Field(ge=1, le=65535)
+    sender: str
+    security: Literal["tls", "starttls", "none"] = "tls"
+    username: str = ""
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _no_clear_text(self) -> Self:
+        if self.security == "none" and self.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError("mail without TLS is for this machine only")
+        return self
+
+
+class IssuerSettings(BaseSettings):
+    """One organisation's issuer."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="NOTALONE_ISSUER_")
+
+    instance: str = Field(min_length=1, max_length=200)
+    scope_name: str = Field(min_length=1, max_length=200)
+    declared: int = Field(ge=1, lt=1 << 32)
+    enrolment: Literal["cards", "email"] = "cards"
+    database: str
+    key_file: Path
+    board: str
+    host: str = "127.0.0.1"
+    port: int = Field(default=8301, ge=0, le=65535)
+    operations_host: str = "127.0.0.1"
+    operations_port: int = Field(default=9301, ge=0, le=65535)
+    card_address: str = ""  # printed on every card
+    batch_size: int = Field(default=MIN_ROLL, ge=MIN_ROLL)
+    batch_hours: int = Field(default=24, ge=24)
+    reset_days: int = Field(default=14, ge=7)
+    longest_expiry_weeks: int = Field(default=104, ge=1)  # the policy's `maximum_weeks`
+    token_bits: int = Field(default=16, ge=0, le=30)
+    requests_per_second: int = Field(default=50, ge=1)
+    mail: MailSettings | None = None
+
+    @property
+    def scope(self) -> bytes:
+        """32-byte scope identifier, as the policy derives it."""
+        return digest(Tag.POLICY, b"scope", self.instance.encode(), self.scope_name.encode())
+
+    @model_validator(mode="after")
+    def _mail_is_there(self) -> Self:
+        if self.enrolment == "email" and self.mail is None:
+            raise ValueError("enrolment by e-mail needs a [mail] section")
+        return self
+
+
+def read_settings(path: Path) -> IssuerSettings:
+    """The settings in a file; relative files in it are beside it.
+
+    Raises: Misuse (the operator's fault), with the names of what is wrong.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        settings = IssuerSettings(**data)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misuse(Code.MISUSE, f"{path} cannot be read as TOML", fault=Fault.OPERATOR) from error
+    return settings.model_copy(update={"key_file": path.parent / settings.key_file})

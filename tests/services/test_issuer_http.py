@@ -1,0 +1,653 @@
+"""The issuer as its users meet it: HTTP, a database on disk, a mail server, a board that may be away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy import inspect
+from tests.support.asgi import AppClient
+
+from notalone_crypto.errors import Code, Misuse, RollRefused
+from notalone_crypto.messages.roll import Enrolment, RollEntry, RollSnapshot
+from notalone_crypto.primitives import signing
+from notalone_crypto.protocol import roll
+from notalone_crypto.protocol.signed import check_signature
+from notalone_crypto.protocol.withdraw import WEEK_SECONDS
+from notalone_crypto.randomness import SeededStream
+from notalone_crypto.suite import Tag
+from notalone_server.edge import database
+from notalone_server.edge.limits import AnonymousLimiter, make_token
+from notalone_server.edge.octets import MEDIA_TYPE, frame, pad, unframe, unpad
+from notalone_server.issuer.app import build, open_issuer
+from notalone_server.issuer.live import LiveIssuer
+from notalone_server.issuer.mail import SmtpMailer
+from notalone_server.issuer.ports import Letter, LetterKind, MailKind
+from notalone_server.issuer.publish import Workers
+from notalone_server.issuer.service import IssuerService, Rules
+from notalone_server.issuer.settings import read_settings
+from notalone_server.issuer.store import SqlIssuerStore, metadata
+
+INSTANCE = "test-instance"
+SCOPE = hashlib.sha256(b"a scope").digest()
+NOW = 1_790_000_000
+DAY = 24 * 3600
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Board:
+    """Keeps what it gets, or is away."""
+
+    def __init__(self) -> None:
+        self.got: list[RollSnapshot] = []
+        self.away = False
+
+    def publish_snapshot(self, data: bytes) -> None:
+        if self.away:
+            raise ConnectionError("away")
+        self.got.append(RollSnapshot.decode(data))
+
+
+class Postbox:
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.away = False
+
+    def send(self, letter: Letter) -> None:
+        if self.away:
+            raise ConnectionError("away")
+        self.letters.append(letter)
+
+
+class Setup:
+    """One issuer on a file, its HTTP interface and its workers."""
+
+    def __init__(self, url: str, rules: Rules, declared: int = 100) -> None:
+        self.randomness = SeededStream(os.urandom(16))
+        self.clock = Clock()
+        self.url, self.rules, self.declared = url, rules, declared
+        self.key = signing.SigningKey(b"k" * 32)
+        self.board, self.postbox = Board(), Postbox()
+        self.start()
+
+    def start(self) -> None:
+        """As a process does after a kill: from the database alone."""
+        self.live = self.open()
+        limiter = AnonymousLimiter(self.key.verify_key, self.clock, bits=4, per_second=100_000)
+        self.http = AppClient(build(self.live, limiter).app)
+        self.workers = Workers(self.live, self.board, self.postbox, self.randomness)
+
+    def open(self) -> LiveIssuer:
+        engine = database.open_engine(self.url)
+        database.migrate(engine, "issuer")
+        store = SqlIssuerStore(engine, SCOPE)
+        service = IssuerService(
+            INSTANCE, SCOPE, self.declared, self.key, self.clock, store, store.load(), self.rules
+        )
+        return LiveIssuer(service, store)
+
+    def member(self) -> roll.Member:
+        return roll.member_from_phrase(self.randomness(16), INSTANCE, self.key.verify_key)
+
+    def request(self, member: roll.Member) -> Enrolment:
+        return roll.enrol(member, INSTANCE, self.key.verify_key, self.randomness)
+
+    def post(self, path: str, body: bytes) -> httpx.Response:
+        token = make_token(self.key.verify_key, 4, self.clock.now, self.randomness)
+        headers = {"Content-Type": MEDIA_TYPE, "Notalone-Token": token}
+        return self.http.post(path, content=body, headers=headers)
+
+    def enrol(self, code: str, member: roll.Member | None = None) -> httpx.Response:
+        request = self.request(member or self.member())
+        return self.post("/v1/enrolments", frame([code.encode(), request.encode()]))
+
+    def cards(self, count: int) -> tuple[str, ...]:
+        return self.live.change(lambda issuer: issuer.make_cards(count, self.randomness))
+
+    def ask(self, address: str, path: str = "/v1/codes") -> httpx.Response:
+        return self.post(path, pad(address.encode(), 512))
+
+    def mailed_code(self, address: str) -> str:
+        """Ask for a code and read the letter."""
+        self.clock.now += 3600
+        assert self.ask(address).status_code == 204
+        assert self.workers.write_letters() == 1
+        letter = self.postbox.letters[-1]
+        assert (letter.kind, letter.address) == (LetterKind.CODE, address)
+        return letter.code
+
+    def places(self) -> tuple[bytes, ...]:
+        answer = self.http.get("/v1/snapshots")
+        return tuple(place for data in unframe(answer.content) for place in RollSnapshot.decode(data).places)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'issuer.db'}"
+    named = os.environ.get("NOTALONE_POSTGRESQL")
+    if not named:
+        pytest.skip("no PostgreSQL here: set NOTALONE_POSTGRESQL to a URL of an empty database")
+    engine = database.open_engine(named)
+    with database.write(engine) as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE IF EXISTS issuer_version")
+    engine.dispose()
+    return named
+
+
+@pytest.fixture
+def cards(url: str) -> Setup:
+    return Setup(url, Rules())
+
+
+@pytest.fixture
+def mail(url: str) -> Setup:
+    setup = Setup(url, Rules(by_mail=True))
+    addresses = tuple(f"member{number}@example.org" for number in range(60))
+    assert setup.live.change(lambda issuer: issuer.list_members(addresses)) == 60
+    return setup
+
+
+# --- cards --------------------------------------------------------------------------------------------
+
+
+def test_a_card_buys_one_place_and_the_current_snapshot_has_it_at_once(cards: Setup) -> None:
+    card, member = cards.cards(1)[0], cards.member()
+    answer = cards.enrol(card.lower().replace("-", " "), member)
+    assert answer.status_code == 200
+    assert len(answer.content) == 512
+    entry = RollEntry.decode(unpad(answer.content))
+    check_signature(entry, cards.key.verify_key, Tag.ROLL_ENTRY)
+    assert entry.place == member.place
+    assert cards.places() == (member.place,)
+    assert cards.workers.push() == 1
+    assert cards.board.got[-1].places == (member.place,)
+    refused = cards.enrol(card)
+    assert refused.status_code == 403
+    assert refused.content == cards.enrol("2222-2222-2222-2222").content
+    # Her answer was lost and she asks again: she learns that she has her place.
+    assert cards.enrol(card, member).status_code == 409
+
+
+def test_a_bad_proof_does_not_spend_the_card(cards: Setup) -> None:
+    card = cards.cards(1)[0]
+    other = roll.enrol(cards.member(), "another instance", cards.key.verify_key, cards.randomness)
+    refused = cards.post("/v1/enrolments", frame([card.encode(), other.encode()]))
+    assert refused.status_code == 403
+    assert cards.enrol(card).status_code == 200
+
+
+def test_nothing_stored_ties_a_card_to_a_place_or_shows_it(cards: Setup, tmp_path: Path) -> None:
+    made = cards.cards(5)
+    member = cards.member()
+    assert cards.enrol(made[2], member).status_code == 200
+    engine = database.open_engine(cards.url)
+    with database.read(engine) as connection:
+        for table in metadata.sorted_tables:
+            rows = connection.execute(table.select()).all()
+            text = repr(rows)
+            assert all(card not in text and card.replace("-", "") not in text for card in made)
+        columns = {column["name"] for column in inspect(connection).get_columns("issuer_entries")}
+    assert columns == {"scope", "number", "data"}
+    assert len(cards.live.service.state.unused_cards) == 4
+
+
+def test_a_kill_between_any_two_steps_loses_nothing_that_was_answered(cards: Setup) -> None:
+    made = cards.cards(3)
+    members = [cards.member() for _ in made]
+    for card, member in zip(made, members, strict=True):
+        cards.board.away = True
+        assert cards.enrol(card, member).status_code == 200
+        with pytest.raises(ConnectionError):
+            cards.workers.push()
+        cards.start()  # all that was in memory is gone
+        assert member.place in cards.places()
+    cards.board.away = False
+    assert cards.workers.push() == 1  # the newest only
+    assert set(cards.board.got[-1].places) == {member.place for member in members}
+    assert cards.workers.push() == 0
+
+
+def test_cards_made_by_another_process_work_in_the_running_one(cards: Setup) -> None:
+    assert cards.enrol(cards.cards(1)[0]).status_code == 200
+    other = cards.open()
+    card = other.change(lambda issuer: issuer.make_cards(1, cards.randomness))[0]
+    assert cards.enrol(card).status_code == 200
+    assert other.change(lambda issuer: issuer.counts())["enrolled"] == 2
+
+
+def test_many_at_once_with_one_card_get_one_place(cards: Setup) -> None:
+    card = cards.cards(1)[0]
+    bodies = [frame([card.encode(), cards.request(cards.member()).encode()]) for _ in range(8)]
+    answers: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda body=body: answers.append(cards.post("/v1/enrolments", body).status_code)
+        )
+        for body in bodies
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200] + [403] * 7
+
+
+def test_the_roll_never_grows_past_the_declared_members(url: str) -> None:
+    setup = Setup(url, Rules(), declared=2)
+    made = setup.cards(3)
+    assert [setup.enrol(card).status_code for card in made] == [200, 200, 403]
+    assert setup.http.get("/v1/counts").json() == {"declared": 2, "enrolled": 2, "closed": 0, "resets": 0}
+
+
+def test_a_closed_place_is_gone_from_the_next_snapshot_and_counted(cards: Setup) -> None:
+    member = cards.member()
+    entry = RollEntry.decode(unpad(cards.enrol(cards.cards(1)[0], member).content))
+    cards.live.change(lambda issuer: issuer.close_place(entry.number))
+    assert member.place not in cards.places()
+    assert cards.http.get("/v1/counts").json()["closed"] == 1
+    with pytest.raises(RollRefused):
+        cards.live.change(lambda issuer: issuer.close_place(entry.number))
+
+
+# --- e-mail -------------------------------------------------------------------------------------------
+
+
+def test_known_and_unknown_addresses_get_the_same_answer_after_the_same_work(mail: Setup) -> None:
+    known, unknown = mail.ask("member1@example.org"), mail.ask("nobody@example.org")
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content) == (204, b"")
+    assert {name: value for name, value in known.headers.items() if name != "date"} == {
+        name: value for name, value in unknown.headers.items() if name != "date"
+    }
+    # By time: nothing is looked up before the answer, so both take the same steps.
+    times: dict[str, list[float]] = {"member2@example.org": [], "nobody2@example.org": []}
+    for _ in range(40):
+        for address, taken in times.items():
+            body = pad(address.encode(), 512)
+            start = time.perf_counter()
+            mail.live.store.add_mail(MailKind.CODE, address)
+            taken.append(time.perf_counter() - start)
+            assert len(body) == 512
+    medians = [statistics.median(taken) for taken in times.values()]
+    assert max(medians) < 2 * min(medians)
+
+
+def test_only_listed_addresses_are_written_to_and_no_typed_address_stays(mail: Setup) -> None:
+    for address in ("nobody@example.org", "member1@example.org", "no address", "MEMBER2@Example.org"):
+        mail.ask(address)
+    assert mail.workers.write_letters() == 2
+    assert [letter.address for letter in mail.postbox.letters] == [
+        "member1@example.org",
+        "MEMBER2@Example.org",
+    ]
+    assert mail.live.store.waiting_mail() == ()
+    with database.read(database.open_engine(mail.url)) as connection:
+        assert all(
+            "example" not in repr(connection.execute(one.select()).all()) for one in metadata.sorted_tables
+        )
+
+
+def test_one_address_is_not_flooded_with_letters(mail: Setup) -> None:
+    for _ in range(5):
+        mail.ask("member1@example.org")
+    assert mail.workers.write_letters() == 1
+
+
+def test_mailed_places_join_together_after_a_day_and_never_under_32(mail: Setup) -> None:
+    members = []
+    for number in range(31):
+        member = mail.member()
+        answer = mail.enrol(mail.mailed_code(f"member{number}@example.org"), member)
+        assert (answer.status_code, unpad(answer.content), len(answer.content)) == (200, b"", 512)
+        members.append(member)
+    mail.clock.now += 40 * DAY
+    mail.workers.tick()
+    assert mail.places() == ()
+    assert mail.http.get("/v1/counts").json()["enrolled"] == 0
+    members.append(mail.member())
+    assert mail.enrol(mail.mailed_code("member31@example.org"), members[-1]).status_code == 200
+    mail.start()
+    mail.workers.tick()
+    # In the order of their names, which tells nothing about who came first.
+    assert mail.places() == tuple(sorted(member.place for member in members))
+    # The next 32 wait for the next day.
+    for number in range(32, 60):
+        mail.enrol(mail.mailed_code(f"member{number}@example.org"))
+    mail.workers.tick()
+    assert len(mail.places()) == 32
+
+
+def test_a_second_code_for_one_address_replaces_the_first_and_a_used_one_gives_no_more(mail: Setup) -> None:
+    first = mail.mailed_code("member1@example.org")
+    second = mail.mailed_code("member1@example.org")
+    assert mail.enrol(first).status_code == 403
+    assert mail.enrol(second).status_code == 200
+    mail.clock.now += 3600
+    mail.ask("member1@example.org")
+    assert mail.workers.write_letters() == 1
+    assert (mail.postbox.letters[-1].kind, mail.postbox.letters[-1].code) == (LetterKind.USED, "")
+
+
+def test_an_expired_code_is_refused(mail: Setup) -> None:
+    code = mail.mailed_code("member1@example.org")
+    mail.clock.now += mail.rules.code_seconds + 1
+    assert mail.enrol(code).status_code == 403
+
+
+def test_a_mail_server_that_is_away_delays_letters_and_loses_none(mail: Setup) -> None:
+    mail.ask("member1@example.org")
+    mail.postbox.away = True
+    with pytest.raises(ConnectionError):
+        mail.workers.write_letters()
+    mail.postbox.away = False
+    mail.start()
+    assert mail.workers.write_letters() == 1
+    assert mail.enrol(mail.postbox.letters[-1].code).status_code == 200
+
+
+def fill(mail: Setup) -> list[roll.Member]:
+    members = [mail.member() for _ in range(32)]
+    for number, member in enumerate(members):
+        mail.enrol(mail.mailed_code(f"member{number}@example.org"), member)
+    mail.workers.tick()
+    assert len(mail.places()) == 32
+    return members
+
+
+def test_a_reset_closes_the_old_place_after_the_delay_and_the_new_one_waits_for_the_longest_expiry(
+    mail: Setup,
+) -> None:
+    """ROLL-3: lost phrase, reset, file again must never read as two people."""
+    members = fill(mail)
+    mail.clock.now += DAY
+    mail.ask("member5@example.org", "/v1/resets")
+    assert mail.workers.write_letters() == 1
+    letter = mail.postbox.letters[-1]
+    assert letter.kind is LetterKind.RESET
+    assert mail.enrol(letter.code).status_code == 403  # it stops, it does not enrol
+    mail.clock.now = letter.until - 1
+    mail.workers.tick()
+    assert members[5].place in mail.places()
+    mail.clock.now = letter.until
+    closed_at = mail.clock.now
+    mail.workers.tick()
+    assert members[5].place not in mail.places()
+    assert mail.http.get("/v1/counts").json() == {"declared": 100, "enrolled": 31, "closed": 1, "resets": 1}
+    new = mail.member()
+    assert mail.enrol(mail.mailed_code("member5@example.org"), new).status_code == 200
+    others = [mail.member() for _ in range(28)]
+    for number, member in enumerate(others, 32):
+        assert mail.enrol(mail.mailed_code(f"member{number}@example.org"), member).status_code == 200
+    more = tuple(f"late{number}@example.org" for number in range(3))
+    mail.live.change(lambda issuer: issuer.list_members(more))
+    for address in more:
+        mail.enrol(mail.mailed_code(address))
+    mail.workers.tick()
+    assert others[0].place in mail.places()
+    assert new.place not in mail.places()
+    longest = mail.rules.longest_expiry_weeks * WEEK_SECONDS
+    mail.clock.now = closed_at + longest
+    mail.workers.tick()
+    assert new.place not in mail.places()
+    mail.clock.now = closed_at + longest + WEEK_SECONDS
+    mail.workers.tick()
+    assert new.place in mail.places()
+
+
+def test_the_owner_of_an_address_stops_a_reset_that_somebody_else_asked_for(mail: Setup) -> None:
+    members = fill(mail)
+    mail.clock.now += DAY
+    mail.ask("member5@example.org", "/v1/resets")
+    mail.workers.write_letters()
+    letter = mail.postbox.letters[-1]
+    wrong = mail.post("/v1/resets/stop", frame([b"2222-2222-2222-2222"]))
+    right = mail.post("/v1/resets/stop", frame([letter.code.encode()]))
+    assert (wrong.status_code, wrong.content) == (right.status_code, right.content) == (204, b"")
+    mail.clock.now = letter.until + 1
+    mail.workers.tick()
+    assert members[5].place in mail.places()
+    assert mail.http.get("/v1/counts").json()["resets"] == 0
+
+
+def test_asking_twice_for_a_reset_neither_hastens_nor_delays_it(mail: Setup) -> None:
+    fill(mail)
+    mail.clock.now += DAY
+    mail.ask("member5@example.org", "/v1/resets")
+    mail.workers.write_letters()
+    first = mail.postbox.letters[-1]
+    mail.clock.now += DAY
+    mail.ask("member5@example.org", "/v1/resets")
+    mail.workers.write_letters()
+    assert mail.postbox.letters[-1].until == first.until
+
+
+def test_letters_arrive_through_a_real_mail_server_and_name_nothing() -> None:
+    got: list[bytes] = []
+
+    class Handler:
+        async def handle_DATA(self, server: object, session: object, envelope) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802
+            got.append(envelope.content)
+            return "250 OK"
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(Handler(), hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        mailer = SmtpMailer("127.0.0.1", port, "none", "code@example.org", Clock())
+        for kind in LetterKind:
+            mailer.send(Letter(kind, "member1@example.org", "ABCD-EFGH-JKMN-PQRS", NOW + DAY))
+    finally:
+        controller.stop()
+    assert len(got) == 3
+    from email import message_from_bytes, policy  # noqa: PLC0415
+
+    forbidden = re.compile(
+        r"notalone|pas seule|violen|harc|harass|viol\b|rape|abus|victim|signal|report|plainte|complain"
+        r"|aide|help|match|agress|assault|sex|university|issuer",
+        re.IGNORECASE,
+    )
+    subjects = set()
+    for data in got:
+        message = message_from_bytes(data, policy=policy.default)
+        text = message.get_content()
+        subjects.add(message["Subject"])
+        whole = text + "".join(f"{name}: {value}" for name, value in message.items())
+        assert not forbidden.search(whole)
+        assert "Bonjour" in text
+        assert "Hello" in text
+    assert subjects == {"Code"}
+    assert b"ABCD-EFGH-JKMN-PQRS" in got[0]
+
+
+def test_mail_server_settings_refuse_clear_text_to_elsewhere(tmp_path: Path) -> None:
+    config = tmp_path / "issuer.toml"
+    config.write_text(
+        'instance="i"\nscope_name="s"\ndeclared=40\nenrolment="email"\ndatabase="sqlite://"\nkey_file="k"\n'
+        'board="http://127.0.0.1:1"\n[mail]\nhost="mail.example.org"\nport=25\nsender="a@example.org"\n'
+        'security="none"\n'
+    )
+    with pytest.raises(Misuse) as caught:
+        read_settings(config)
+    assert caught.value.code is Code.MISUSE
+
+
+# --- interface ----------------------------------------------------------------------------------------
+
+
+def test_cards_and_mail_never_both(cards: Setup, tmp_path: Path) -> None:
+    with pytest.raises(RollRefused):
+        cards.live.change(lambda issuer: issuer.list_members(("a@example.org",)))
+    mailed = Setup(f"sqlite:///{tmp_path / 'other.db'}", Rules(by_mail=True))
+    with pytest.raises(RollRefused):
+        mailed.cards(1)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/enrolments", b""),
+        ("/v1/enrolments", b"\xff\xff\xff\xff"),
+        ("/v1/enrolments", frame([b"\xff", b"x"])),
+        ("/v1/enrolments", frame([b"A" * 65, b"x"])),
+        ("/v1/codes", b""),
+        ("/v1/codes", pad(b"a" * 255, 512)),
+        ("/v1/codes", pad(b"\xff", 512)),
+        ("/v1/codes", pad(b"a\0@b", 512)),
+        ("/v1/codes", pad(b"a@b", 1024)),
+        ("/v1/resets/stop", frame([b"a", b"b"])),
+    ],
+)
+def test_malformed_bodies_are_refused_without_repeating_them(tmp_path: Path, path: str, body: bytes) -> None:
+    setup = Setup(f"sqlite:///{tmp_path / 'issuer.db'}", Rules())
+    answer = setup.post(path, body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_requests_without_a_token_or_of_another_type_are_refused(tmp_path: Path) -> None:
+    setup = Setup(f"sqlite:///{tmp_path / 'issuer.db'}", Rules())
+    body = pad(b"a@example.org", 512)
+    assert setup.http.post("/v1/codes", content=body, headers={"Content-Type": MEDIA_TYPE}).status_code == 428
+    assert setup.http.post("/v1/codes", json={"a": 1}).status_code == 415
+    big = setup.http.post("/v1/codes", content=bytes(70_000), headers={"Content-Type": MEDIA_TYPE})
+    assert big.status_code == 413
+
+
+def test_openapi_describes_every_address_with_an_example(tmp_path: Path) -> None:
+    setup = Setup(f"sqlite:///{tmp_path / 'issuer.db'}", Rules())
+    described = setup.http.get("/openapi.json").json()
+    assert set(described["paths"]) == {
+        "/v1/issuer", "/v1/counts", "/v1/snapshots", "/v1/enrolments", "/v1/codes", "/v1/resets",
+        "/v1/resets/stop",
+    }  # fmt: skip
+    for path, methods in described["paths"].items():
+        if "post" in methods:
+            assert methods["post"]["requestBody"]["content"][MEDIA_TYPE]["example"], path
+
+
+def test_migrated_tables_are_the_ones_the_code_uses(url: str) -> None:
+    engine = database.open_engine(url)
+    database.migrate(engine, "issuer")
+    with database.read(engine) as connection:
+        inspector = inspect(connection)
+        assert set(inspector.get_table_names()) - {"issuer_version"} == set(metadata.tables)
+        for name, table in metadata.tables.items():
+            found = {column["name"]: column["nullable"] for column in inspector.get_columns(name)}
+            assert found == {column.name: column.nullable for column in table.columns}
+            keys = inspector.get_pk_constraint(name)["constrained_columns"]
+            assert keys == [column.name for column in table.primary_key.columns]
+            assert keys[0] == "scope"
+    database.migrate(engine, "issuer")  # again: nothing to do
+
+
+# --- processes ----------------------------------------------------------------------------------------
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from notalone_server.issuer.commands import app; app(prog_name='issuer')"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=ENVIRONMENT,
+    )
+
+
+def test_init_cards_and_run_as_an_operator_does(tmp_path: Path) -> None:
+    folder = tmp_path / "issuer"
+    done = command(
+        "init",
+        str(folder),
+        "--instance",
+        "i",
+        "--scope",
+        'a "scope"',
+        "--declared",
+        "40",
+        "--board",
+        "http://127.0.0.1:9",
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "issuer.key").stat().st_mode & 0o777 == 0o600
+    config = folder / "issuer.toml"
+    with socket.socket() as free, socket.socket() as second:
+        for one in (free, second):
+            one.bind(("127.0.0.1", 0))
+        port, operations = free.getsockname()[1], second.getsockname()[1]
+    text = (
+        config.read_text()
+        .replace("port = 8301", f"port = {port}")
+        .replace("port = 9301", f"port = {operations}")
+    )
+    config.write_text(text)
+    out = tmp_path / "sheet.html"
+    assert command("cards", "--config", str(config), "--count", "40", "--out", str(out)).returncode == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    page = out.read_text("utf-8")
+    found = re.findall(r"[2-9A-Z]{4}(?:-[2-9A-Z]{4}){3}", page)
+    assert len(set(found)) == len(found) == 40
+    assert not re.search(r"violen|harc|report|notalone|src=|href=|https?:", page, re.IGNORECASE)
+    again = command("cards", "--config", str(config), "--count", "1", "--out", str(out))
+    assert again.returncode == 2
+    code = "from notalone_server.issuer.commands import app; app(prog_name='issuer')"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "run", "--config", str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        for _ in range(100):
+            try:
+                about = httpx.get(f"{base}/v1/issuer").json()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        else:
+            pytest.fail("the issuer did not start")
+        key = bytes.fromhex(about["issuer_key"])
+        randomness = SeededStream(b"process")
+        member = roll.member_from_phrase(randomness(16), "i", key)
+        token = make_token(key, about["token_bits"], int(time.time()), randomness)
+        body = frame([found[7].encode(), roll.enrol(member, "i", key, randomness).encode()])
+        headers = {"Content-Type": MEDIA_TYPE, "Notalone-Token": token}
+        assert httpx.post(f"{base}/v1/enrolments", content=body, headers=headers).status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{operations}/ready").status_code == 200
+        assert "notalone_issuer_places" in httpx.get(f"http://127.0.0.1:{operations}/metrics").text
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert found[7] not in log
+    assert member.place.hex() not in log
+    # Another secret file mode: refused, with the way out.
+    (folder / "issuer.key").chmod(0o644)
+    with pytest.raises(Misuse, match="0600"):
+        open_issuer(read_settings(config))
