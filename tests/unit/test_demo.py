@@ -65,7 +65,12 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
     "trustee twice": ('"two", "three"', '"two", "two"', 8, "twice"),
     "no trustees": ('["one", "two", "three"]', "[]", 8, "trustees"),
     "too many trustees": ('"one", ', "".join(f'"t{n}", ' for n in range(8)), 8, "more than 9"),
-    "threshold of the committee": ('"threshold": 2,\n    "desks"', '"threshold": 3,\n    "desks"', 9, "2m - 1"),
+    "threshold of the committee": (
+        '"threshold": 2,\n    "desks"',
+        '"threshold": 3,\n    "desks"',
+        9,
+        "2m - 1",
+    ),
     "desk without a name": ('["Desk"]', '[""]', 10, "desks"),
     "directory person without unit": ('"unit": "U", ', "", 11, "directory"),
     "directory of numbers": ('"id": "ab"', '"id": 5', 11, "directory"),
@@ -74,15 +79,30 @@ MISTAKES: dict[str, tuple[str, str, int, str]] = {
     "nobody": ('"Ann"', '""', 18, "from"),
     "a desk reports": ('"Ann"', '"Desk"', 18, "desk"),
     "threshold not offered": ('"threshold": 2,\n      "opens', '"threshold": 4,\n      "opens', 19, "2, 3"),
-    "threshold that only looks equal": ('"threshold": 2,\n      "opens', '"threshold": 2.0,\n      "opens', 19, "threshold"),
+    "threshold that only looks equal": (
+        '"threshold": 2,\n      "opens',
+        '"threshold": 2.0,\n      "opens',
+        19,
+        "threshold",
+    ),
     "mode": ('"opens_to": "peers",\n', '"opens_to": "press",\n', 20, "opens_to"),
     "address": ('"email": "al.bo@univ.fr"', '"email": "al.bo"', 21, "email"),
     "about nobody": ('{"email": "al.bo@univ.fr"}', "{}", 21, "about"),
     "only a unit": ('{"email": "al.bo@univ.fr"}', '{"unit": "U"}', 21, "about"),
     "unknown way to name": ('{"email": "al', '{"shoe": "al', 21, "shoe"),
-    "two of one kind": ('{"email": "al.bo@univ.fr"}', '{"email": "al.bo@univ.fr", "directory_id": "ab"}', 21, "already"),
+    "two of one kind": (
+        '{"email": "al.bo@univ.fr"}',
+        '{"email": "al.bo@univ.fr", "directory_id": "ab"}',
+        21,
+        "already",
+    ),
     "unit is no text": ('{"email": "al.bo@univ.fr"}', '{"name": "X Y", "unit": [1]}', 21, "unit"),
-    "unknown platform": ('{"email": "al.bo@univ.fr"}', '{"account": {"platform": "x9", "handle": "a"}}', 21, "account"),
+    "unknown platform": (
+        '{"email": "al.bo@univ.fr"}',
+        '{"account": {"platform": "x9", "handle": "a"}}',
+        21,
+        "account",
+    ),
     "words too long": ('"first"', '"' + "w" * 1501 + '"', 22, "1500"),
     "words that are half a letter": ('"first"', '"\\ud800"', 22, "words"),
     "unknown part of a report": ('"words": "first"', '"word": "first"', 22, "word"),
@@ -125,13 +145,24 @@ def test_files_that_are_no_story(tmp_path: Path) -> None:
         read_story(path)
     with pytest.raises(InputFileError):
         read_story(tmp_path)
-    for content in (b"", b"\xff\xfe", b"null", b"[]", b"{}", b'{"scope": 1, "reports": []}', b"\xef\xbb\xbf{}", b" " * (1 << 21)):
+    for content in (
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"scope": 1, "reports": []}',
+        b"\xef\xbb\xbf{}",
+        b" " * (1 << 21),
+    ):
         path.write_bytes(content)
         with pytest.raises(InputFileError) as caught:
             read_story(path)
         assert caught.value.line == 1
     for reports in ("{}", "null", "[]", "[1]"):
-        path.write_text(re.sub(r'"reports": \[.*\]', f'"reports": {reports}', SMALL, flags=re.DOTALL), encoding="utf-8")
+        path.write_text(
+            re.sub(r'"reports": \[.*\]', f'"reports": {reports}', SMALL, flags=re.DOTALL), encoding="utf-8"
+        )
         with pytest.raises(InputFileError) as caught:
             read_story(path)
         assert caught.value.line == 15
@@ -176,7 +207,7 @@ def test_the_sample_story_leaves_sealed_who_must_stay_sealed() -> None:
     assert sealed == {"Emma", "Fanny", "Gwen", "Gwen (2)", "Inès", "Jade", "Léa"}
     assert not sealed & opened
     assert len(opened) == len(json.loads(SAMPLE)["reports"]) - 1 - len(sealed)
-    assert "Jade, who asked for 2 (withdrawn)" in text
+    assert re.search(r"Jade, who asked for 2\b[^\n]*(withdr|took|back)", text)
     assert "no other" in text
 
 

@@ -97,14 +97,18 @@ def test_no_failure_repeats_its_input() -> None:
     for path in sorted((ROOT / "crypto" / "notalone_crypto").rglob("*.py")):
         for line, expression in interpolated(path):
             known = expression in allowed or expression.isupper() or expression.startswith("len(")
-            assert known, f"{path.relative_to(ROOT)}:{line} puts {expression!r} into a message: is it ever input?"
+            assert known, (
+                f"{path.relative_to(ROOT)}:{line} puts {expression!r} into a message: is it ever input?"
+            )
 
 
 def subclasses(root: type[NotAloneError]) -> list[type[NotAloneError]]:
     return [root, *(found for one in root.__subclasses__() for found in subclasses(one))]
 
 
-@pytest.mark.parametrize("kind", [one for one in subclasses(NotAloneError) if one.__module__ == errors.__name__])
+@pytest.mark.parametrize(
+    "kind", [one for one in subclasses(NotAloneError) if one.__module__ == errors.__name__]
+)
 def test_every_error_says_its_code_first_and_whose_fault_it_is(kind: type[NotAloneError]) -> None:
     made = kind(Code.SHARE, "a share is bad", culprits=(1, 3))
     assert str(made) == "share.invalid: a share is bad [trustees 1, 3]"

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from tests.support.world import World
 
-from notalone_crypto.errors import Code, CommitteeHalted, ContextMismatch, MalformedInput, NotAloneError, StateConflict
+from notalone_crypto.errors import (
+    Code,
+    CommitteeHalted,
+    ContextMismatch,
+    MalformedInput,
+    NotAloneError,
+    StateConflict,
+)
 from notalone_crypto.messages.evaluation import BatchPlan, PlanVote, RecordVote
 from notalone_crypto.messages.filing import Acceptance
 from notalone_crypto.protocol import intake, persist
@@ -162,7 +169,13 @@ def test_empty_batch_leaves_a_leaf() -> None:
     kinds = [post.kind for _, post in world.run_batch()]
     assert world.tree.size == size + 1
     assert world.scope_of(1).leaf != leaf
-    for kind in (Outgoing.PLAN_VOTE, Outgoing.ROUND_ONE, Outgoing.ROUND_TWO, Outgoing.RELEASES, Outgoing.RECORD_VOTE):
+    for kind in (
+        Outgoing.PLAN_VOTE,
+        Outgoing.ROUND_ONE,
+        Outgoing.ROUND_TWO,
+        Outgoing.RELEASES,
+        Outgoing.RECORD_VOTE,
+    ):
         assert kinds.count(kind) == 3
 
 
@@ -193,9 +206,13 @@ def test_two_different_messages_for_one_place_name_their_sender() -> None:
     votes = dict(world.start_batch())
     vote = PlanVote.decode(votes[2].payload)
     other = sign_message(replace(vote, salt=bytes(32)), world.secrets[2].signing_key, Tag.PLAN_VOTE)
-    world.machines[1].receive_message(world.policy.scope, Outgoing.PLAN_VOTE, votes[2].payload, world.randomness)
+    world.machines[1].receive_message(
+        world.policy.scope, Outgoing.PLAN_VOTE, votes[2].payload, world.randomness
+    )
     with pytest.raises(StateConflict) as caught:
-        world.machines[1].receive_message(world.policy.scope, Outgoing.PLAN_VOTE, other.encode(), world.randomness)
+        world.machines[1].receive_message(
+            world.policy.scope, Outgoing.PLAN_VOTE, other.encode(), world.randomness
+        )
     assert (caught.value.code, caught.value.culprits) == (Code.EQUIVOCATION, (2,))
 
 
@@ -298,5 +315,7 @@ def test_stopped_at_any_message_and_reloaded_gives_the_same_posts() -> None:
     plain_world, plain, _ = story(reloads=False)
     world, seen, phases = story(reloads=True)
     assert seen == plain
-    assert world.scope_of(2) == plain_world.scope_of(2) or world.scope_of(2).leaf == plain_world.scope_of(2).leaf
+    assert (
+        world.scope_of(2) == plain_world.scope_of(2) or world.scope_of(2).leaf == plain_world.scope_of(2).leaf
+    )
     assert {Phase.VOTING, Phase.ROUND_ONE, Phase.ROUND_TWO, Phase.RECORDING, Phase.LOGGING} <= phases

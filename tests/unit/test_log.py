@@ -30,7 +30,9 @@ def view(count: int) -> LogView:
     return LogView(count, tree(count).root())
 
 
-def update(new: int, old: int, index: int, *, origin: str = "", key: signing.SigningKey | None = None) -> LogUpdate:
+def update(
+    new: int, old: int, index: int, *, origin: str = "", key: signing.SigningKey | None = None
+) -> LogUpdate:
     head = checkpoint.Checkpoint(origin or log.origin(world().committee), new, tree(new).root())
     note = checkpoint.sign_checkpoint(head, key or world().board_key).encode()
     grown = tree(new)
@@ -99,7 +101,12 @@ def test_quorum_of_distinct_trustees_closes_and_one_less_does_not() -> None:
     with pytest.raises(VerificationFailed):
         log.check_leaf(committee, full, LEAVES[0], 1, good.inclusion)
     posing = log.cosign(committee, 3, world().secrets[1].signing_key, good, world().now).line
-    for note in (good.note, good.note + lines[1] + lines[2], good.note + lines[1] * 3, good.note + lines[1] + lines[2] + posing):
+    for note in (
+        good.note,
+        good.note + lines[1] + lines[2],
+        good.note + lines[1] * 3,
+        good.note + lines[1] + lines[2] + posing,
+    ):
         with pytest.raises(NotAloneError) as caught:
             log.check_quorum(committee, note)
         assert caught.value.code in {Code.QUORUM, Code.SIGNATURE, Code.DUPLICATE, Code.NON_CANONICAL}

@@ -112,8 +112,11 @@ def matched(mode: ReleaseMode = PEERS) -> tuple[World, bytes, hpke.HpkePrivateKe
     first, second = world.file(1, b"bob", 2, mode), world.file(2, b"bob", 2, mode)
     posts = world.run_batch()
     key = first.owner.recipient_key if mode == PEERS else world.desk
-    return world, second.header.entry, key, list(
-        release.try_blobs(world.committee, world.policy.scope, key, world.blobs(posts))
+    return (
+        world,
+        second.header.entry,
+        key,
+        list(release.try_blobs(world.committee, world.policy.scope, key, world.blobs(posts))),
     )
 
 
@@ -232,6 +235,12 @@ def test_too_much_for_a_blob_is_misuse_not_a_longer_blob() -> None:
             introduction=bytes(2096),
         )
         release.seal_batch(
-            world.committee, world.secrets[1], bytes(32), bytes(32), [(world.desk.public, item)], 1, world.randomness
+            world.committee,
+            world.secrets[1],
+            bytes(32),
+            bytes(32),
+            [(world.desk.public, item)],
+            1,
+            world.randomness,
         )
     assert caught.value.code == Code.LENGTH

@@ -17,7 +17,9 @@ from notalone_crypto.protocol.evaluate import check_counts
 
 
 @cache
-def batch() -> tuple[World, dict[int, RoundOne], dict[int, RoundTwo], rounds.Batch, tuple[int, ...], tuple[int, ...]]:
+def batch() -> tuple[
+    World, dict[int, RoundOne], dict[int, RoundTwo], rounds.Batch, tuple[int, ...], tuple[int, ...]
+]:
     """Four trustees of threshold 2, so that any three are enough; four reports, two of one person about one subject."""
     world = World(members=32, slots=(1,), count=4)
     for person, subject in ((0, b"bob"), (0, b"bob"), (1, b"bob"), (0, b"al")):
@@ -50,7 +52,10 @@ def test_any_sufficient_evaluators_give_the_same_outputs() -> None:
         some_first = {index: first[index] for index in chosen}
         assert rounds.combine_round_one(plan, some_first) == (xs, products)
         for pair in combinations(second, 2):
-            assert rounds.combine_round_two(plan, {index: second[index] for index in pair}, xs, products) == points
+            assert (
+                rounds.combine_round_two(plan, {index: second[index] for index in pair}, xs, products)
+                == points
+            )
 
 
 def test_equal_x_is_one_person_and_one_subject() -> None:
