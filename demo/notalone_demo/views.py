@@ -42,7 +42,7 @@ def short(data: bytes) -> str:
 
 def board_view(console: Console, deployment: Deployment, since: int = 0) -> int:
     """Everything the board received after item `since`, by kind and size; the number of items now."""
-    scope = deployment.board.state.scopes[deployment.policy.scope]
+    scope = deployment.board_store.state.scopes[deployment.policy.scope]
     table = Table(title="What the BOARD received, all it has", title_justify="left")
     table.add_column("kind")
     table.add_column("how many", justify="right")
@@ -105,7 +105,7 @@ def _mark(scope: ScopeState, position: int, entry: bytes) -> str:
 
 def public_view(console: Console, deployment: Deployment) -> None:
     """The public log."""
-    state = deployment.board.state
+    state = deployment.board_store.state
     head = checkpoint.Note.decode(state.note).checkpoint
     scope = state.scopes[deployment.policy.scope]
     leaves = sorted(scope.leaves.items(), key=lambda pair: pair[1])

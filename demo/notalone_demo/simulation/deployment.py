@@ -27,9 +27,10 @@ from notalone_crypto.protocol.state import Phase
 from notalone_crypto.randomness import SeededStream
 from notalone_demo.simulation.network import Disk, Faults, Killed, Link, StateDisk
 from notalone_demo.simulation.people import CounsellorDesk, Reporter
+from notalone_server.board.memory import BoardState, MemoryStore
 from notalone_server.board.service import BoardService
-from notalone_server.board.state import BoardState
 from notalone_server.issuer.service import IssuerService, IssuerState
+from notalone_server.trustee.memory import WholeStore
 from notalone_server.trustee.ports import BoardUnreachable
 from notalone_server.trustee.service import TrusteeService
 
@@ -120,6 +121,7 @@ class Deployment:
     committee: Committee = field(init=False)
     policy: ScopePolicy = field(init=False)
     board: BoardService = field(init=False)
+    board_store: MemoryStore = field(init=False)
     issuer: IssuerService = field(init=False)
     desks: dict[str, CounsellorDesk] = field(init=False)
     auditor_key: hpke.HpkePrivateKey = field(init=False)
@@ -167,7 +169,8 @@ class Deployment:
         )
         self.board_disk = StateDisk(self.faults, self._restore_board)
         self.issuer_disk = StateDisk(self.faults, self._restore_issuer)
-        self.board = BoardService(self.committee, board_key, self.clock, self.board_disk, BoardState())
+        self.board_store = MemoryStore(self.board_disk)
+        self.board = BoardService(self.committee, board_key, self.clock, self.board_store)
         self.issuer = IssuerService(
             self.plan.instance,
             self.policy.scope,
@@ -191,7 +194,7 @@ class Deployment:
             self.committee,
             self.secrets[index],
             self.links[index],
-            self.disks[index],
+            WholeStore(self.disks[index]),
             self.clock,
             self.randomness,
             frozenset({self.policy.fingerprint}),
@@ -244,11 +247,11 @@ class Deployment:
         raise StateConflict(Code.BATCH_OPEN, f"the batch did not close {reasons}")
 
     def _closed_batches(self) -> int:
-        return self.board.state.scopes[self.policy.scope].number
+        return self.board_store.state.scopes[self.policy.scope].number
 
     def _restore_board(self, state: object) -> None:
         if isinstance(state, BoardState):
-            self.board.state = state
+            self.board_store.state = state
 
     def _restore_issuer(self, state: object) -> None:
         if isinstance(state, IssuerState):

@@ -1,16 +1,136 @@
-"""What the board needs from outside: a clock and durable storage of its state."""
+"""What the board needs from outside: a clock and a store with transactions.
+
+Owns the store's contract. Refuses to know databases. Every request is one
+transaction: all of it is durable when it ends, or nothing of it happened.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+from notalone_crypto.messages.feed import FeedItem
+from notalone_crypto.messages.roll import RollSnapshot
+from notalone_crypto.primitives.merkle import MerkleTree
+from notalone_server.board.state import BoardEntry, LeafInProgress, QueuedLeaf, ScopeRecord
 
 Clock = Callable[[], int]
 """Seconds since 1970."""
 
 
-class BoardStore(Protocol):
-    """Keeps the board's state; `save` returns only once it is durable."""
+class Reading(Protocol):
+    """One consistent view."""
 
-    def save(self, state: object) -> None:
-        """Store the whole state."""
+    def scopes(self) -> tuple[bytes, ...]:
+        """Names of all scopes."""
+
+    def scope(self, name: bytes) -> ScopeRecord | None:
+        """One scope; a changed record counts only after `put_scope`."""
+
+    def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
+        """Items above a sequence number, in order, at most `limit` bytes of payload but at least one item."""
+
+    def cursors(self, scope: bytes) -> dict[str, int]:
+        """How far each reader has read and stored the feed."""
+
+    def snapshots(self, scope: bytes) -> tuple[RollSnapshot, ...]:
+        """The newest of every issuer's cohorts."""
+
+    def entry(self, scope: bytes, name: bytes) -> BoardEntry | None:
+        """One entry; a changed record counts only after `put_entry`."""
+
+    def ready(self, scope: bytes, trustees: int, week: int) -> tuple[BoardEntry, ...]:
+        """Entries a plan must name, in order of arrival.
+
+        Accepted by all `trustees`, no complaint, not gone; and not yet evaluated,
+        or withdrawn, or expired before `week`.
+        """
+
+    def erasable(self, scope: bytes, trustees: int, until: int) -> tuple[BoardEntry, ...]:
+        """Entries accepted by all whose filing, at a sequence up to `until`, is still whole."""
+
+    def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
+        """Whether the tag is on the list."""
+
+    def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
+        """The whole list, sorted: its order tells nothing."""
+
+    def blobs(self, scope: bytes, batch: int) -> dict[int, tuple[bytes, ...]]:
+        """A batch's release blobs by trustee."""
+
+    def inclusion(self, scope: bytes, recipient: bytes) -> bytes | None:
+        """A sealed path."""
+
+    def tree(self) -> MerkleTree:
+        """The log's tree with every appended leaf."""
+
+    def leaf_index(self, scope: bytes, leaf: bytes) -> int | None:
+        """Where a cosigned leaf is."""
+
+    def note(self) -> bytes:
+        """The newest checkpoint with a quorum, or nothing."""
+
+    def in_progress(self) -> LeafInProgress | None:
+        """The leaf that waits for cosignatures."""
+
+
+class Writing(Reading, Protocol):
+    """A view that may change; nobody else writes meanwhile."""
+
+    def put_scope(self, record: ScopeRecord) -> None:
+        """Add or replace."""
+
+    def append(self, scope: bytes, kind: int, payload: bytes) -> int:
+        """One more item; its sequence number (from 1, without gaps)."""
+
+    def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
+        """Put what remains in an item's place."""
+
+    def put_cursor(self, scope: bytes, reader: str, sequence: int) -> None:
+        """Remember how far a reader has come."""
+
+    def put_snapshot(self, snapshot: RollSnapshot) -> None:
+        """Replace the cohort's newest."""
+
+    def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
+        """Add or replace."""
+
+    def close_entries(
+        self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
+    ) -> None:
+        """Mark what a closed batch evaluated and what left in it."""
+
+    def spend(self, scope: bytes, period: int, tag: bytes) -> None:
+        """Put a tag on the list."""
+
+    def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
+        """Keep a trustee's blobs of a batch."""
+
+    def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+        """Keep or replace a sealed path."""
+
+    def append_leaf(self, scope: bytes, leaf: bytes) -> MerkleTree:
+        """The tree with one more leaf."""
+
+    def confirm_leaf(self, current: LeafInProgress) -> None:
+        """The leaf has its quorum: its note is the newest, and nothing is in progress."""
+
+    def put_in_progress(self, current: LeafInProgress) -> None:
+        """Add or replace the leaf in progress."""
+
+    def queue_leaf(self, queued: QueuedLeaf) -> None:
+        """Put a leaf at the queue's end."""
+
+    def next_leaf(self) -> QueuedLeaf | None:
+        """Take the queue's first."""
+
+
+class BoardStore(Protocol):
+    """Durable storage; a transaction that fails changes nothing."""
+
+    def reading(self) -> AbstractContextManager[Reading]:
+        """A view."""
+
+    def writing(self) -> AbstractContextManager[Writing]:
+        """A transaction, durable when the block ends without an exception."""

@@ -26,13 +26,20 @@ from notalone_crypto.protocol import accept, log, statement
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
-from notalone_crypto.protocol.withdraw import check_withdrawal, has_expired
+from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.suite import Tag
-from notalone_server.board.ports import BoardStore, Clock
-from notalone_server.board.state import BoardEntry, BoardScope, BoardState, LeafInProgress, OpenBatch
+from notalone_server.board.ports import BoardStore, Clock, Reading, Writing
+from notalone_server.board.state import (
+    BoardEntry,
+    EntryState,
+    LeafInProgress,
+    OpenBatch,
+    QueuedLeaf,
+    ScopeRecord,
+)
 
+NO_LIMIT = 1 << 62
 _PASSED_ON = {
-    FeedKind.COMPLAINT,
     FeedKind.PLAN_VOTE,
     FeedKind.ROUND_ONE,
     FeedKind.ROUND_TWO,
@@ -47,211 +54,339 @@ class BoardService:
     signing_key: signing.SigningKey
     clock: Clock
     store: BoardStore
-    state: BoardState
 
     # --- operators ---------------------------------------------------------------------------------
 
     def publish_policy(self, policy: ScopePolicy) -> None:
         """Put a policy forward; it is in force once a quorum cosigned the log that holds it."""
-        scope = self.state.scopes.setdefault(policy.scope, BoardScope(policy))
-        scope.policy = policy
-        self._append(scope, FeedKind.POLICY, policy.encode())
-        self.state.waiting.append((policy.scope, log.policy_leaf(policy), policy.encode()))
-        self._next_leaf()
-        self.store.save(self.state)
+        with self.store.writing() as store:
+            record = store.scope(policy.scope) or ScopeRecord(policy)
+            record.policy = policy
+            store.put_scope(record)
+            store.append(policy.scope, FeedKind.POLICY, policy.encode())
+            store.queue_leaf(QueuedLeaf(policy.scope, log.policy_leaf(policy), policy.encode()))
+            self._next_leaf(store)
 
     def publish_snapshot(self, snapshot: RollSnapshot) -> None:
-        """The issuer's newest roll, for clients and trustees."""
-        scope = self._scope(snapshot.scope)
-        issuers = [organisation.issuer_key for organisation in scope.policy.organisations]
+        """The issuer's newest roll, for clients and trustees; the same one again changes nothing.
+
+        Raises: ContextMismatch, VerificationFailed; StateConflict for an older one (a replay).
+        """
+        with self.store.reading() as view:
+            policy = self._scope(view, snapshot.scope).policy
+        issuers = [organisation.issuer_key for organisation in policy.organisations]
         check_snapshot(snapshot, scope=snapshot.scope, issuer_keys=issuers, minimum=0)
-        self._append(scope, FeedKind.SNAPSHOT, snapshot.encode())
-        self.store.save(self.state)
+        with self.store.writing() as store:
+            for known in store.snapshots(snapshot.scope):
+                if (known.issuer_key, known.cohort) == (snapshot.issuer_key, snapshot.cohort):
+                    if known == snapshot:
+                        return
+                    if known.number >= snapshot.number:
+                        raise StateConflict(Code.ROLLBACK, "a newer snapshot of this cohort is known")
+            store.put_snapshot(snapshot)
+            store.append(snapshot.scope, FeedKind.SNAPSHOT, snapshot.encode())
 
     # --- reporters ---------------------------------------------------------------------------------
 
-    def submit_filing(self, data: bytes) -> Receipt:
+    def submit_filing(self, data: bytes, scope_name: bytes | None = None) -> Receipt:
         """Take a filing and promise to include it; the same filing again gets the same promise.
+
+        `scope_name`: the one it was sent to, if it was sent to one.
 
         Raises: MalformedInput, ContextMismatch, StateConflict, VerificationFailed.
         """
         filing = Filing.decode(data)
         header = Header.decode(filing.header)
-        scope = self._scope(header.scope)
-        if not scope.active:
-            raise ContextMismatch(Code.SCOPE, "this scope is not open yet")
-        known = scope.entries.get(header.entry)
+        if scope_name not in (None, header.scope):
+            raise ContextMismatch(Code.SCOPE, "a filing for another scope")
+        with self.store.reading() as view:
+            scope = self._scope(view, header.scope)
+            known = view.entry(header.scope, header.entry)
         if known is None:
-            statement.check_shape(header, self.committee, scope.policy)
-            expected = accept.bundle_length(len(statement.positions(scope.policy)))
-            if len(filing.bundles) != self.committee.count or any(
-                len(bundle) != expected for bundle in filing.bundles
-            ):
-                raise ContextMismatch(Code.LENGTH, "bundles have a wrong number or size")
-            check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
-            spent = scope.spent.setdefault(header.period, [])
-            if header.quota_tag in spent:
-                raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
-            # A plan that is out cannot take it in any more.
-            promised = scope.number + (1 if scope.open_batch is None else 2)
-            known = BoardEntry(header, filing.fingerprint, promised)
-            scope.entries[header.entry] = known
-            spent.append(header.quota_tag)
-            self._append(scope, FeedKind.FILING, data)
-            self.store.save(self.state)
-        elif known.filing != filing.fingerprint:
-            raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
-        receipt = Receipt(filing.fingerprint, header.entry, known.promised, UNSIGNED)
+            self._check_filing(scope, filing, header)
+        with self.store.writing() as store:
+            scope = self._scope(store, header.scope)
+            known = store.entry(header.scope, header.entry)  # perhaps since a moment ago
+            if known is not None and known.filing != filing.fingerprint:
+                raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
+            if known is None:
+                if store.is_spent(header.scope, header.period, header.quota_tag):
+                    raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
+                store.spend(header.scope, header.period, header.quota_tag)
+                sequence = store.append(header.scope, FeedKind.FILING, data)
+                store.put_entry(
+                    header.scope,
+                    BoardEntry(
+                        header.entry, filing.fingerprint, header.owner_key, header.expiry_week, sequence
+                    ),
+                )
+        receipt = Receipt(filing.fingerprint, header.entry, scope.number + 1, UNSIGNED)
         return sign_message(receipt, self.signing_key, Tag.RECEIPT)
 
     def submit_withdrawal(self, scope_name: bytes, data: bytes) -> None:
-        """Take a withdrawal; effective at the next batch."""
+        """Take a withdrawal; effective at the next batch.
+
+        Raises: StateConflict (state.unknown_entry), VerificationFailed, MalformedInput.
+        """
         withdrawal = Withdrawal.decode(data)
-        scope = self._scope(scope_name)
-        entry = scope.entries.get(withdrawal.entry)
-        if entry is None:
+        with self.store.writing() as store:
+            self._scope(store, scope_name)
+            entry = store.entry(scope_name, withdrawal.entry)
+            if entry is None:
+                raise StateConflict(Code.UNKNOWN_ENTRY, "no such entry")
+            check_signature(withdrawal, entry.owner_key, Tag.WITHDRAWAL)
+            if entry.withdrawn or entry.gone:
+                return
+            entry.withdrawn = True
+            store.put_entry(scope_name, entry)
+            store.append(scope_name, FeedKind.WITHDRAWAL, data)
+
+    def owner_key(self, scope_name: bytes, entry: bytes) -> bytes | None:
+        """The key that must sign a question about this entry."""
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            known = view.entry(scope_name, entry)
+        return None if known is None else known.owner_key
+
+    def entry_state(self, scope_name: bytes, entry: bytes) -> tuple[EntryState, int]:
+        """State and batch, for the owner alone: the caller checked who asks. Raises StateConflict."""
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            known = view.entry(scope_name, entry)
+        if known is None:
             raise StateConflict(Code.UNKNOWN_ENTRY, "no such entry")
-        check_withdrawal(withdrawal, entry.header)
-        if entry.withdrawn or entry.gone:
-            return
-        entry.withdrawn = True
-        self._append(scope, FeedKind.WITHDRAWAL, data)
-        self.store.save(self.state)
+        return known.state(self.committee.count), known.batch
 
     def spent_tags(self, scope_name: bytes, period: int) -> tuple[bytes, ...]:
         """The whole public list: nobody asks about a tag of her own."""
-        return tuple(self._scope(scope_name).spent.get(period, []))
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            return view.spent(scope_name, period)
 
     def newest_snapshots(self, scope_name: bytes) -> tuple[RollSnapshot, ...]:
         """The newest snapshot of every organisation's cohorts."""
-        newest: dict[tuple[bytes, int], RollSnapshot] = {}
-        for item in self._scope(scope_name).feed:
-            if item.kind == FeedKind.SNAPSHOT:
-                snapshot = RollSnapshot.decode(item.payload)
-                newest[snapshot.issuer_key, snapshot.cohort] = snapshot
-        return tuple(newest.values())
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            return view.snapshots(scope_name)
 
     def blobs(self, scope_name: bytes) -> tuple[bytes, ...]:
         """Every release blob so far, in order; clients download all and try."""
-        scope = self._scope(scope_name)
-        return tuple(
-            blob
-            for number in sorted(scope.blobs)
-            for index in sorted(scope.blobs[number])
-            for blob in scope.blobs[number][index]
-        )
+        with self.store.reading() as view:
+            last = self._scope(view, scope_name).number
+            return tuple(
+                blob
+                for number in range(1, last + 2)
+                for _, blobs in sorted(view.blobs(scope_name, number).items())
+                for blob in blobs
+            )
+
+    def batch_blobs(self, scope_name: bytes, number: int) -> tuple[bytes, ...]:
+        """One closed batch's blobs. Raises StateConflict (state.batch_open) before it is closed."""
+        with self.store.reading() as view:
+            if not 1 <= number <= self._scope(view, scope_name).number:
+                raise StateConflict(Code.BATCH_OPEN, "this batch is not closed")
+            return tuple(
+                blob for _, blobs in sorted(view.blobs(scope_name, number).items()) for blob in blobs
+            )
 
     def inclusion(self, scope_name: bytes, recipient: bytes) -> bytes | None:
         """The sealed path for one filing's recipient key."""
-        return self._scope(scope_name).inclusions.get(recipient)
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            return view.inclusion(scope_name, recipient)
 
     def find_leaf(self, scope_name: bytes, leaf: bytes) -> LogUpdate:
         """The newest cosigned note with an inclusion proof of `leaf`."""
-        index = self._scope(scope_name).leaves.get(leaf)
-        if index is None:
-            raise StateConflict(Code.INCLUSION, "no such leaf")
-        size = checkpoint.Note.decode(self.state.note).checkpoint.size
-        return LogUpdate(self.state.note, index, self.state.tree.inclusion_proof(index, size), ())
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            index = view.leaf_index(scope_name, leaf)
+            if index is None:
+                raise StateConflict(Code.INCLUSION, "no such leaf")
+            note = view.note()
+            size = checkpoint.Note.decode(note).checkpoint.size
+            return LogUpdate(note, index, view.tree().inclusion_proof(index, size), ())
+
+    # --- everybody ---------------------------------------------------------------------------------
+
+    def scopes(self) -> tuple[bytes, ...]:
+        """Names of the scopes served."""
+        with self.store.reading() as view:
+            return view.scopes()
+
+    def scope_record(self, scope_name: bytes) -> ScopeRecord:
+        """Where a scope stands. Raises ContextMismatch (context.scope)."""
+        with self.store.reading() as view:
+            return self._scope(view, scope_name)
+
+    def note(self) -> bytes:
+        """The newest cosigned checkpoint, or nothing yet."""
+        with self.store.reading() as view:
+            return view.note()
 
     # --- trustees and auditors ---------------------------------------------------------------------
 
-    def feed(self, scope_name: bytes, after: int) -> tuple[FeedItem, ...]:
+    def feed(self, scope_name: bytes, after: int, limit: int = NO_LIMIT) -> tuple[FeedItem, ...]:
         """Items of a scope with a sequence number above `after` (they start at 1)."""
-        return tuple(self._scope(scope_name).feed[max(after, 0) :])
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            return view.feed(scope_name, after, limit)
+
+    def read_feed(self, reader: str, scope_name: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
+        """As `feed`, for an authenticated reader: `after` says what she has stored for good."""
+        with self.store.reading() as view:
+            self._scope(view, scope_name)
+            items = view.feed(scope_name, after, limit)
+            # Nobody has stored what does not exist: else a reader could have the future erased.
+            moved = view.cursors(scope_name).get(reader, 0) < after and (
+                items or view.feed(scope_name, after - 1, 0)
+            )
+        if moved:
+            with self.store.writing() as store:
+                store.put_cursor(scope_name, reader, after)
+        return items
 
     def log_update(self, index: int, from_size: int) -> LogUpdate:
         """The checkpoint in progress with proofs for somebody who verified `from_size` leaves."""
-        current = self.state.in_progress
-        note = current.note if current is not None else self.state.note
-        tree = self.state.tree
-        if from_size > tree.size:
+        with self.store.reading() as view:
+            current = view.in_progress()
+            note = current.note if current is not None else view.note()
+            tree = view.tree()
+        if from_size > tree.size or not 0 <= index < tree.size:
             # A restored board says so plainly; the trustee then refuses it.
             return LogUpdate(note, index, (), ())
         return LogUpdate(note, index, tree.inclusion_proof(index), tree.consistency_proof(from_size))
 
     def consistency(self, first: int, second: int) -> tuple[bytes, ...]:
-        """Proof that the tree of `second` leaves extends that of `first`; empty from the empty tree."""
-        return self.state.tree.consistency_proof(first, second) if first else ()
+        """Proof that the tree of `second` leaves extends that of `first`; empty from the empty tree.
+
+        Raises: StateConflict (log.consistency) for sizes the log does not have.
+        """
+        with self.store.reading() as view:
+            tree = view.tree()
+        if not 0 <= first <= second <= tree.size:
+            raise StateConflict(Code.CONSISTENCY, "the log has no such sizes")
+        return tree.consistency_proof(first, second) if first else ()
 
     def post(self, trustee: int, scope_name: bytes, kind: FeedKind, payload: bytes) -> None:
-        """Take a trustee's message; what the board understands of it moves the batch on."""
-        scope = self._scope(scope_name)
-        if kind == FeedKind.ACCEPTANCE:
-            acceptance = Acceptance.decode(payload)
-            entry = scope.entries.get(acceptance.entry)
-            if entry is None or trustee in entry.accepted_by:
-                return
-            entry.accepted_by.add(trustee)
-            self._append(scope, kind, payload)
-        elif kind == FeedKind.RECORD_VOTE:
-            self._take_record_vote(scope, payload)
-        elif kind == FeedKind.RELEASES:
-            self._take_blobs(scope, payload)
-        elif kind == FeedKind.COMPLAINT:
-            complaint = BundleComplaint.decode(payload)
-            if complaint.entry in scope.entries:
-                scope.entries[complaint.entry].complained = True
-                self._append(scope, kind, payload)
-        elif kind in _PASSED_ON:
-            self._append(scope, kind, payload)
-        self.store.save(self.state)
+        """Take a trustee's message; what the board understands of it moves the batch on.
+
+        Raises: ContextMismatch for a kind that trustees do not post, or in another's name.
+        """
+        with self.store.writing() as store:
+            scope = self._scope(store, scope_name)
+            if kind == FeedKind.ACCEPTANCE:
+                self._take_acceptance(store, scope_name, trustee, payload)
+            elif kind == FeedKind.COMPLAINT:
+                self._take_complaint(store, scope_name, trustee, payload)
+            elif kind == FeedKind.RECORD_VOTE:
+                self._take_record_vote(store, scope, payload)
+            elif kind == FeedKind.RELEASES:
+                self._take_blobs(store, scope, payload)
+            elif kind in _PASSED_ON:
+                store.append(scope_name, kind, payload)
+            else:
+                raise ContextMismatch(Code.COMMITTEE, "trustees do not post this kind")
 
     def post_inclusion(self, scope_name: bytes, recipient: bytes, sealed: bytes) -> None:
         """Keep a path that only its owner can open."""
-        self._scope(scope_name).inclusions[recipient] = sealed
-        self.store.save(self.state)
+        with self.store.writing() as store:
+            self._scope(store, scope_name)
+            store.put_inclusion(scope_name, recipient, sealed)
 
     def post_cosignature(self, data: bytes) -> None:
         """Collect cosignatures; with a quorum the leaf counts and its batch is closed."""
         message = CosignatureMessage.decode(data)
-        current = self.state.in_progress
-        if current is None or message.trustee in current.cosigned_by:
-            return
-        candidate = current.note + message.line
-        signature = checkpoint.Note.decode(candidate).signatures[-1]
-        name = log.cosigner_name(self.committee, message.trustee)
-        key = self.committee.verify_key(message.trustee)
-        if signature.name != name:
-            raise VerificationFailed(Code.SIGNATURE, "a cosignature under another name")
-        # Verified alone, so that one bad line cannot spoil the note for everybody.
-        checkpoint.verify_quorum(
-            candidate, log.origin(self.committee), self.signing_key.verify_key, {name: key}, 1
-        )
-        current.note = candidate
-        current.cosigned_by.add(message.trustee)
-        if len(current.cosigned_by) >= self.committee.manifest.parameters.quorum:
-            self._finish_leaf(current)
-        self.store.save(self.state)
+        with self.store.writing() as store:
+            current = store.in_progress()
+            if current is None or message.trustee in current.cosigned_by:
+                return
+            candidate = current.note + message.line
+            signature = checkpoint.Note.decode(candidate).signatures[-1]
+            name = log.cosigner_name(self.committee, message.trustee)
+            key = self.committee.verify_key(message.trustee)
+            if signature.name != name:
+                raise VerificationFailed(Code.SIGNATURE, "a cosignature under another name")
+            # Verified alone, so that one bad line cannot spoil the note for everybody.
+            checkpoint.verify_quorum(
+                candidate, log.origin(self.committee), self.signing_key.verify_key, {name: key}, 1
+            )
+            current.note = candidate
+            current.cosigned_by.add(message.trustee)
+            store.put_in_progress(current)
+            if len(current.cosigned_by) >= self.committee.manifest.parameters.quorum:
+                self._finish_leaf(store, current)
+
+    # --- time --------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Plan the next batch of every scope whose time has come; an empty batch is a batch too."""
         now = self.clock()
-        for scope in self.state.scopes.values():
-            due = scope.number == 0 or now >= scope.opened_at + scope.policy.batch_seconds
-            if scope.active and scope.open_batch is None and due:
-                self._plan(scope, now)
-        self.store.save(self.state)
+        with self.store.reading() as view:
+            due = any(self._is_due(view.scope(name), now) for name in view.scopes())
+        if not due:
+            return
+        with self.store.writing() as store:
+            for name in store.scopes():
+                scope = store.scope(name)
+                if scope is not None and self._is_due(scope, now):
+                    self._plan(store, scope, now)
+
+    @staticmethod
+    def _is_due(scope: ScopeRecord | None, now: int) -> bool:
+        if scope is None or not scope.active or scope.open_batch is not None:
+            return False
+        return scope.number == 0 or now >= scope.opened_at + scope.policy.batch_seconds
 
     # --- inside ------------------------------------------------------------------------------------
 
-    def _plan(self, scope: BoardScope, now: int) -> None:
-        held = {
-            name: entry
-            for name, entry in scope.entries.items()
-            if not entry.gone and not entry.complained and len(entry.accepted_by) == self.committee.count
-        }
-        expired = tuple(sorted(name for name, entry in held.items() if has_expired(entry.header, now)))
+    def _check_filing(self, scope: ScopeRecord, filing: Filing, header: Header) -> None:
+        if not scope.active:
+            raise ContextMismatch(Code.SCOPE, "this scope is not open yet")
+        statement.check_shape(header, self.committee, scope.policy)
+        expected = accept.bundle_length(len(statement.positions(scope.policy)))
+        if len(filing.bundles) != self.committee.count or any(
+            len(bundle) != expected for bundle in filing.bundles
+        ):
+            raise ContextMismatch(Code.LENGTH, "bundles have a wrong number or size")
+        check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
+
+    def _take_acceptance(self, store: Writing, scope_name: bytes, trustee: int, payload: bytes) -> None:
+        acceptance = Acceptance.decode(payload)
+        entry = store.entry(scope_name, acceptance.entry)
+        if entry is None or trustee in entry.accepted_by:
+            return
+        if acceptance.trustee != trustee or acceptance.filing != entry.filing:
+            raise ContextMismatch(Code.COMMITTEE, "an acceptance of another trustee or filing")
+        entry.accepted_by.add(trustee)
+        store.put_entry(scope_name, entry)
+        store.append(scope_name, FeedKind.ACCEPTANCE, payload)
+
+    @staticmethod
+    def _take_complaint(store: Writing, scope_name: bytes, trustee: int, payload: bytes) -> None:
+        complaint = BundleComplaint.decode(payload)
+        entry = store.entry(scope_name, complaint.entry)
+        if entry is None:
+            return
+        if complaint.trustee != trustee:
+            raise ContextMismatch(Code.COMMITTEE, "a complaint of another trustee")
+        entry.complained = True
+        store.put_entry(scope_name, entry)
+        store.append(scope_name, FeedKind.COMPLAINT, payload)
+
+    def _plan(self, store: Writing, scope: ScopeRecord, now: int) -> None:
+        name, week = scope.policy.scope, week_of(now)
+        ready = store.ready(name, self.committee.count, week)
+        expired = tuple(sorted(entry.name for entry in ready if entry.expiry_week < week))
         withdrawn = tuple(
-            sorted(name for name, entry in held.items() if entry.withdrawn and name not in expired)
+            sorted(entry.name for entry in ready if entry.withdrawn and entry.name not in expired)
         )
-        fresh = tuple(
-            name for name, entry in held.items() if not entry.batch and name not in expired + withdrawn
-        )
-        leaves_evaluated = any(held[name].batch for name in expired + withdrawn)
+        leaving = frozenset(expired + withdrawn)
+        fresh = tuple(entry.name for entry in ready if not entry.batch and entry.name not in leaving)
+        leaves_evaluated = any(entry.batch for entry in ready if entry.name in leaving)
         plan = BatchPlan(
             self.committee.identifier,
             self.committee.manifest.generation,
-            scope.policy.scope,
+            name,
             scope.number + 1,
             scope.leaf,
             now,
@@ -261,79 +396,77 @@ class BoardService:
             expired,
             fresh,
         )
-        scope.open_batch = OpenBatch(plan.number, plan.encode(), fresh, withdrawn + expired, now)
-        self._append(scope, FeedKind.PLAN, plan.encode())
+        scope.open_batch = OpenBatch(plan.encode())
+        store.put_scope(scope)
+        store.append(name, FeedKind.PLAN, plan.encode())
 
-    def _take_record_vote(self, scope: BoardScope, payload: bytes) -> None:
+    def _take_record_vote(self, store: Writing, scope: ScopeRecord, payload: bytes) -> None:
         vote = RecordVote.decode(payload)
         check_signature(vote, self.committee.verify_key(vote.trustee), Tag.BATCH_RECORD)
         batch = scope.open_batch
-        if batch is None or BatchPlan.decode(batch.plan).fingerprint != vote.plan:
+        if batch is None:
             return
+        plan = BatchPlan.decode(batch.plan)
+        if plan.fingerprint != vote.plan:
+            return
+        name = scope.policy.scope
         if vote.trustee not in batch.record_votes:
             batch.record_votes[vote.trustee] = vote.leaf
-            self._append(scope, FeedKind.RECORD_VOTE, payload)
-        evaluators = BatchPlan.decode(batch.plan).evaluators
-        if (
-            set(batch.record_votes) >= set(evaluators)
-            and len(set(batch.record_votes.values())) == 1
-            and not batch.leaf
-        ):
+            store.append(name, FeedKind.RECORD_VOTE, payload)
+        agreed = len(set(batch.record_votes.values())) == 1
+        if set(batch.record_votes) >= set(plan.evaluators) and agreed and not batch.leaf:
             batch.leaf = vote.leaf
-            self.state.waiting.append((scope.policy.scope, vote.leaf, b""))
-            self._next_leaf()
+            store.queue_leaf(QueuedLeaf(name, vote.leaf, b""))
+        store.put_scope(scope)
+        self._next_leaf(store)
 
-    def _take_blobs(self, scope: BoardScope, payload: bytes) -> None:
+    def _take_blobs(self, store: Writing, scope: ScopeRecord, payload: bytes) -> None:
         message = ReleaseBatch.decode(payload)
         check_signature(message, self.committee.verify_key(message.trustee), Tag.RELEASE)
         batch = scope.open_batch
-        if batch is None or BatchPlan.decode(batch.plan).fingerprint != message.plan:
+        if batch is None:
             return
-        kept = scope.blobs.setdefault(batch.number, {})
-        if message.trustee not in kept:
-            kept[message.trustee] = message.blobs
-            self._append(scope, FeedKind.RELEASES, payload)
+        plan = BatchPlan.decode(batch.plan)
+        name = scope.policy.scope
+        if plan.fingerprint == message.plan and message.trustee not in store.blobs(name, plan.number):
+            store.put_blobs(name, plan.number, message.trustee, message.blobs)
+            store.append(name, FeedKind.RELEASES, payload)
 
-    def _next_leaf(self) -> None:
+    def _next_leaf(self, store: Writing) -> None:
         """One checkpoint at a time: cosigners must all sign the same tree."""
-        if self.state.in_progress is not None or not self.state.waiting:
+        if store.in_progress() is not None:
             return
-        scope_name, leaf, policy = self.state.waiting.pop(0)
-        index = self.state.tree.size
-        self.state.tree = self.state.tree.append(leaf)
-        head = checkpoint.Checkpoint(log.origin(self.committee), self.state.tree.size, self.state.tree.root())
+        queued = store.next_leaf()
+        if queued is None:
+            return
+        tree = store.append_leaf(queued.scope, queued.leaf)
+        index = tree.size - 1
+        head = checkpoint.Checkpoint(log.origin(self.committee), tree.size, tree.root())
         note = checkpoint.sign_checkpoint(head, self.signing_key).encode()
-        self.state.in_progress = LeafInProgress(scope_name, leaf, index, policy, note)
-        kind = FeedKind.POLICY_LEAF if policy else FeedKind.BATCH_LEAF
-        self._append(self.state.scopes[scope_name], kind, Nudge(index).encode())
+        store.put_in_progress(LeafInProgress(queued.scope, queued.leaf, index, queued.policy, note))
+        kind = FeedKind.POLICY_LEAF if queued.policy else FeedKind.BATCH_LEAF
+        store.append(queued.scope, kind, Nudge(index).encode())
 
-    def _finish_leaf(self, current: LeafInProgress) -> None:
-        scope = self.state.scopes[current.scope]
-        self.state.note = current.note
-        self.state.in_progress = None
-        scope.leaves[current.leaf] = current.index
-        proof = self.state.tree.inclusion_proof(current.index)
+    def _finish_leaf(self, store: Writing, current: LeafInProgress) -> None:
+        scope = self._scope(store, current.scope)
+        proof = store.tree().inclusion_proof(current.index)
         update = LogUpdate(current.note, current.index, proof, ()).encode()
+        store.confirm_leaf(current)
         if current.policy:
             scope.active = True
-            self._append(scope, FeedKind.POLICY_NOTE, update)
+            store.append(current.scope, FeedKind.POLICY_NOTE, update)
         elif scope.open_batch is not None:
-            self._append(scope, FeedKind.BATCH_NOTE, update)
-            batch = scope.open_batch
-            for name in batch.entries:
-                scope.entries[name].batch = batch.number
-            for name in batch.leaving:
-                scope.entries[name].gone = True
-            scope.epoch = BatchPlan.decode(batch.plan).epoch
-            scope.number, scope.leaf, scope.opened_at = batch.number, current.leaf, batch.opened_at
+            store.append(current.scope, FeedKind.BATCH_NOTE, update)
+            plan = BatchPlan.decode(scope.open_batch.plan)
+            store.close_entries(current.scope, plan.number, plan.entries, plan.withdrawn + plan.expired)
+            scope.number, scope.epoch = plan.number, plan.epoch
+            scope.leaf, scope.opened_at = current.leaf, plan.opened_at
             scope.open_batch = None
-        self._next_leaf()
+        store.put_scope(scope)
+        self._next_leaf(store)
 
-    def _append(self, scope: BoardScope, kind: FeedKind, payload: bytes) -> None:
-        scope.feed.append(FeedItem(scope.policy.scope, len(scope.feed) + 1, int(kind), payload))
-
-    def _scope(self, name: bytes) -> BoardScope:
-        scope = self.state.scopes.get(name)
+    def _scope(self, view: Reading, name: bytes) -> ScopeRecord:
+        scope = view.scope(name)
         if scope is None:
             raise ContextMismatch(Code.SCOPE, "the board does not serve this scope")
         return scope

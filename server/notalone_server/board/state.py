@@ -1,63 +1,79 @@
-"""What the board keeps: feeds, the log's tree, blobs, and nothing about people.
+"""What the board keeps: feeds, the log, blobs, and nothing about people.
 
-Owns the shape of that data. Refuses to know identities, subjects, thresholds
-and matches: none of these can be written down here.
+Owns the shape of that data, in records that every store gives and takes.
+Refuses to know identities, subjects, thresholds and matches, and when or from
+where a filing came: none of these can be written down here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum, unique
 
 from notalone_crypto.messages.committee import ScopePolicy
-from notalone_crypto.messages.feed import FeedItem
-from notalone_crypto.messages.filing import Header
-from notalone_crypto.primitives import merkle
+
+
+@unique
+class EntryState(IntEnum):
+    """What an entry's owner is told (specs/40-http-api.md#board)."""
+
+    WAITING = 1
+    ACCEPTED = 2
+    EVALUATED = 3
+    WITHDRAWN = 4  # taken, effective at the next batch
+    GONE = 5
+    REFUSED = 6  # a trustee complained
 
 
 @dataclass(slots=True)
 class BoardEntry:
     """A filing's public face."""
 
-    header: Header
+    name: bytes
     filing: bytes  # fingerprint
-    promised: int  # the batch its receipt names
+    owner_key: bytes
+    expiry_week: int
+    sequence: int  # of the filing in the feed
     accepted_by: set[int] = field(default_factory=set)
     complained: bool = False
     batch: int = 0  # the batch that evaluated it; 0 while it waits
     withdrawn: bool = False
     gone: bool = False  # left in a closed batch
+    erased: bool = False  # the feed holds its remains only
+
+    def state(self, trustees: int) -> EntryState:
+        """For the owner."""
+        if self.gone:
+            return EntryState.GONE
+        if self.complained:
+            return EntryState.REFUSED
+        if self.withdrawn:
+            return EntryState.WITHDRAWN
+        if self.batch:
+            return EntryState.EVALUATED
+        return EntryState.ACCEPTED if len(self.accepted_by) == trustees else EntryState.WAITING
 
 
 @dataclass(slots=True)
 class OpenBatch:
     """The plan in progress and what the board sees of it."""
 
-    number: int
     plan: bytes  # encoded
-    entries: tuple[bytes, ...]
-    leaving: tuple[bytes, ...]
-    opened_at: int
     record_votes: dict[int, bytes] = field(default_factory=dict)  # trustee -> leaf
     leaf: bytes = b""
 
 
 @dataclass(slots=True)
-class BoardScope:
-    """One scope as the board sees it."""
+class ScopeRecord:
+    """One scope's rules and where its batches stand."""
 
     policy: ScopePolicy
     active: bool = False  # the policy's leaf is cosigned
-    feed: list[FeedItem] = field(default_factory=list)
-    entries: dict[bytes, BoardEntry] = field(default_factory=dict)  # in order of arrival
     number: int = 0
     epoch: int = 0
     leaf: bytes = bytes(32)
     opened_at: int = 0
     open_batch: OpenBatch | None = None
-    spent: dict[int, list[bytes]] = field(default_factory=dict)
-    blobs: dict[int, dict[int, tuple[bytes, ...]]] = field(default_factory=dict)  # batch -> trustee
-    inclusions: dict[bytes, bytes] = field(default_factory=dict)  # recipient key -> sealed path
-    leaves: dict[bytes, int] = field(default_factory=dict)  # leaf -> index in the log
 
 
 @dataclass(slots=True)
@@ -72,12 +88,10 @@ class LeafInProgress:
     cosigned_by: set[int] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class BoardState:
-    """Everything the board keeps."""
+@dataclass(frozen=True, slots=True)
+class QueuedLeaf:
+    """A leaf that waits until the one before it has its quorum."""
 
-    scopes: dict[bytes, BoardScope] = field(default_factory=dict)
-    tree: merkle.MerkleTree = field(default_factory=lambda: merkle.MerkleTree.of([]))
-    note: bytes = b""  # the newest checkpoint with a quorum
-    waiting: list[tuple[bytes, bytes, bytes]] = field(default_factory=list)  # scope, leaf, policy
-    in_progress: LeafInProgress | None = None
+    scope: bytes
+    leaf: bytes
+    policy: bytes

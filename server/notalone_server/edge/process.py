@@ -6,6 +6,7 @@ to know what is served.
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,10 @@ def serve(
     for one in work:
         one.start()
     log().info("started", port=address[1], operations_port=operations_address[1])
+    # uvicorn stops gracefully, then raises the signal again: the default handler would end the
+    # process there, before the work in progress has ended.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
     try:
         _server(app, *address).run()
     finally:

@@ -30,9 +30,9 @@ _MAX_TEXT: Final = 300
 
 
 def _only_allowed(
-    _logger: Any,
+    _logger: object,
     _name: str,
-    event: MutableMapping[str, Any],  # noqa: ANN401 - structlog's types
+    event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in event.items():

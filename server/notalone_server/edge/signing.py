@@ -74,8 +74,11 @@ class RequestVerifier:
     _seen: dict[bytes, int] = field(init=False, default_factory=dict)  # nonce -> when it may be forgotten
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
-    def verify(self, header: str, method: str, path: str, body: bytes) -> str:
-        """The signer's name. Raises ProblemError (401) for anything else."""
+    def verify(self, header: str, method: str, path: str, body: bytes, key: bytes | None = None) -> str:
+        """The signer's name. Raises ProblemError (401) for anything else.
+
+        With `key`, that one alone counts: for signers whose key depends on the body.
+        """
         refused = ProblemError(
             401, "unauthorized", "The request carries no valid signature.", {"WWW-Authenticate": SCHEME}
         )
@@ -84,7 +87,7 @@ class RequestVerifier:
             raise refused
         signer, now = words[1], int(words[2][:12])
         nonce, signature = _decode(words[3]), _decode(words[4])
-        verify_key = self.keys.get(signer)
+        verify_key = self.keys.get(signer) if key is None else key
         current = self.clock()
         if (
             verify_key is None

@@ -1,0 +1,60 @@
+"""Erasing bundles that everybody has: what the board does not keep cannot be taken from it.
+
+Owns when a filing's sealed parts go and what remains of it for auditors
+(specs/40-http-api.md#board). Refuses to know what the parts contain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from notalone_crypto.messages.feed import FeedKind
+from notalone_crypto.messages.filing import Filing
+from notalone_server.board.ports import Writing
+from notalone_server.board.service import BoardService
+
+ERASED_FILING: Final = 17  # the feed kind of what remains
+_AT_ONCE: Final = 32
+
+
+def remains(data: bytes) -> bytes:
+    """What is kept of a filing: frames of header, proof, fingerprint, signature, bundles' SHA-256."""
+    filing = Filing.decode(data)
+    parts = [filing.header, filing.proof, filing.fingerprint, filing.signature]
+    parts += [hashlib.sha256(bundle).digest() for bundle in filing.bundles]
+    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
+
+
+def erase_bundles(board: BoardService, readers: Iterable[str]) -> int:
+    """Erase filings that every trustee accepted and every reader has read past; how many.
+
+    `readers` are the names under which trustees and auditors sign their requests.
+    An acceptance is posted after its bundle's shares are stored, and a reader
+    asks for what follows only after storing what came before: nobody needs them again.
+    """
+    wanted = tuple(readers)
+    erased = 0
+    for name in board.scopes():
+        with board.store.reading() as view:
+            cursors = view.cursors(name)
+            until = min(cursors.get(reader, 0) for reader in wanted)
+            found = view.erasable(name, board.committee.count, until)
+        if found:
+            with board.store.writing() as store:
+                for entry in found[:_AT_ONCE]:
+                    _erase(store, name, entry.name)
+            erased += min(len(found), _AT_ONCE)
+    return erased
+
+
+def _erase(store: Writing, scope: bytes, name: bytes) -> None:
+    entry = store.entry(scope, name)
+    if entry is None or entry.erased:
+        return
+    item = store.feed(scope, entry.sequence - 1, 0)[0]
+    if item.kind == FeedKind.FILING:
+        store.replace(scope, entry.sequence, ERASED_FILING, remains(item.payload))
+    entry.erased = True
+    store.put_entry(scope, entry)

@@ -1,0 +1,232 @@
+"""The board's store in memory, for simulations and tests.
+
+Owns plain collections and a disk that keeps copies of them. Refuses to know
+rules. A transaction that fails half-way is not undone here: the service checks
+before it changes, and the tests run the same stories on the SQL store, which does undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from notalone_crypto.messages.feed import FeedItem
+from notalone_crypto.messages.roll import RollSnapshot
+from notalone_crypto.primitives.merkle import MerkleTree
+from notalone_server.board.state import BoardEntry, LeafInProgress, QueuedLeaf, ScopeRecord
+
+
+class Disk(Protocol):
+    """Keeps the board's state; `save` returns only once it is durable."""
+
+    def save(self, state: object) -> None:
+        """Store the whole state."""
+
+
+@dataclass(slots=True)
+class BoardScope(ScopeRecord):
+    """One scope with everything in it."""
+
+    feed: list[FeedItem] = field(default_factory=list)
+    cursors: dict[str, int] = field(default_factory=dict)
+    snapshots: dict[tuple[bytes, int], RollSnapshot] = field(default_factory=dict)
+    entries: dict[bytes, BoardEntry] = field(default_factory=dict)  # in order of arrival
+    spent: dict[int, set[bytes]] = field(default_factory=dict)
+    blobs: dict[int, dict[int, tuple[bytes, ...]]] = field(default_factory=dict)  # batch -> trustee
+    inclusions: dict[bytes, bytes] = field(default_factory=dict)  # recipient key -> sealed path
+    leaves: dict[bytes, int] = field(default_factory=dict)  # leaf -> index in the log
+
+
+@dataclass(slots=True)
+class BoardState:
+    """Everything the board keeps."""
+
+    scopes: dict[bytes, BoardScope] = field(default_factory=dict)
+    tree: MerkleTree = field(default_factory=lambda: MerkleTree.of([]))
+    note: bytes = b""
+    waiting: list[QueuedLeaf] = field(default_factory=list)
+    in_progress: LeafInProgress | None = None
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """A BoardStore over `state`."""
+
+    disk: Disk
+    state: BoardState = field(default_factory=BoardState)
+
+    @contextmanager
+    def reading(self) -> Iterator[MemoryStore]:
+        """The state as it is."""
+        yield self
+
+    @contextmanager
+    def writing(self) -> Iterator[MemoryStore]:
+        """The state, saved at the end."""
+        yield self
+        self.disk.save(self.state)
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def scopes(self) -> tuple[bytes, ...]:
+        """See ports."""
+        return tuple(self.state.scopes)
+
+    def scope(self, name: bytes) -> ScopeRecord | None:
+        """See ports; the record is the stored one."""
+        return self.state.scopes.get(name)
+
+    def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
+        """See ports."""
+        taken: list[FeedItem] = []
+        for item in self.state.scopes[scope].feed[max(after, 0) :]:
+            limit -= len(item.payload)
+            if limit < 0 and taken:
+                break
+            taken.append(item)
+        return tuple(taken)
+
+    def cursors(self, scope: bytes) -> dict[str, int]:
+        """See ports."""
+        return dict(self.state.scopes[scope].cursors)
+
+    def snapshots(self, scope: bytes) -> tuple[RollSnapshot, ...]:
+        """See ports."""
+        return tuple(self.state.scopes[scope].snapshots.values())
+
+    def entry(self, scope: bytes, name: bytes) -> BoardEntry | None:
+        """See ports."""
+        return self.state.scopes[scope].entries.get(name)
+
+    def ready(self, scope: bytes, trustees: int, week: int) -> tuple[BoardEntry, ...]:
+        """See ports."""
+        return tuple(
+            entry
+            for entry in self.state.scopes[scope].entries.values()
+            if not (entry.gone or entry.complained)
+            and len(entry.accepted_by) == trustees
+            and (not entry.batch or entry.withdrawn or entry.expiry_week < week)
+        )
+
+    def erasable(self, scope: bytes, trustees: int, until: int) -> tuple[BoardEntry, ...]:
+        """See ports."""
+        return tuple(
+            entry
+            for entry in self.state.scopes[scope].entries.values()
+            if not entry.erased and len(entry.accepted_by) == trustees and entry.sequence <= until
+        )
+
+    def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
+        """See ports."""
+        return tag in self.state.scopes[scope].spent.get(period, ())
+
+    def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
+        """See ports."""
+        return tuple(sorted(self.state.scopes[scope].spent.get(period, ())))
+
+    def blobs(self, scope: bytes, batch: int) -> dict[int, tuple[bytes, ...]]:
+        """See ports."""
+        return dict(self.state.scopes[scope].blobs.get(batch, {}))
+
+    def inclusion(self, scope: bytes, recipient: bytes) -> bytes | None:
+        """See ports."""
+        return self.state.scopes[scope].inclusions.get(recipient)
+
+    def tree(self) -> MerkleTree:
+        """See ports."""
+        return self.state.tree
+
+    def leaf_index(self, scope: bytes, leaf: bytes) -> int | None:
+        """See ports."""
+        return self.state.scopes[scope].leaves.get(leaf)
+
+    def note(self) -> bytes:
+        """See ports."""
+        return self.state.note
+
+    def in_progress(self) -> LeafInProgress | None:
+        """See ports."""
+        return self.state.in_progress
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    def put_scope(self, record: ScopeRecord) -> None:
+        """See ports."""
+        name = record.policy.scope
+        if name not in self.state.scopes:
+            self.state.scopes[name] = BoardScope(record.policy)
+        kept = self.state.scopes[name]
+        kept.policy, kept.active, kept.number = record.policy, record.active, record.number
+        kept.epoch, kept.leaf, kept.opened_at = record.epoch, record.leaf, record.opened_at
+        kept.open_batch = record.open_batch
+
+    def append(self, scope: bytes, kind: int, payload: bytes) -> int:
+        """See ports."""
+        feed = self.state.scopes[scope].feed
+        feed.append(FeedItem(scope, len(feed) + 1, kind, payload))
+        return len(feed)
+
+    def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
+        """See ports."""
+        self.state.scopes[scope].feed[sequence - 1] = FeedItem(scope, sequence, kind, payload)
+
+    def put_cursor(self, scope: bytes, reader: str, sequence: int) -> None:
+        """See ports."""
+        self.state.scopes[scope].cursors[reader] = sequence
+
+    def put_snapshot(self, snapshot: RollSnapshot) -> None:
+        """See ports."""
+        kept = self.state.scopes[snapshot.scope].snapshots
+        kept[snapshot.issuer_key, snapshot.cohort] = snapshot
+
+    def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
+        """See ports."""
+        self.state.scopes[scope].entries[entry.name] = entry
+
+    def close_entries(
+        self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
+    ) -> None:
+        """See ports."""
+        entries = self.state.scopes[scope].entries
+        for name in evaluated:
+            entries[name].batch = batch
+        for name in gone:
+            entries[name].gone = True
+
+    def spend(self, scope: bytes, period: int, tag: bytes) -> None:
+        """See ports."""
+        self.state.scopes[scope].spent.setdefault(period, set()).add(tag)
+
+    def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
+        """See ports."""
+        self.state.scopes[scope].blobs.setdefault(batch, {})[trustee] = blobs
+
+    def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+        """See ports."""
+        self.state.scopes[scope].inclusions[recipient] = sealed
+
+    def append_leaf(self, scope: bytes, leaf: bytes) -> MerkleTree:
+        """See ports."""
+        del scope
+        self.state.tree = self.state.tree.append(leaf)
+        return self.state.tree
+
+    def confirm_leaf(self, current: LeafInProgress) -> None:
+        """See ports."""
+        self.state.note = current.note
+        self.state.in_progress = None
+        self.state.scopes[current.scope].leaves[current.leaf] = current.index
+
+    def put_in_progress(self, current: LeafInProgress) -> None:
+        """See ports."""
+        self.state.in_progress = current
+
+    def queue_leaf(self, queued: QueuedLeaf) -> None:
+        """See ports."""
+        self.state.waiting.append(queued)
+
+    def next_leaf(self) -> QueuedLeaf | None:
+        """See ports."""
+        return self.state.waiting.pop(0) if self.state.waiting else None

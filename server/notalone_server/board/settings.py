@@ -1,0 +1,101 @@
+"""The board's settings: one TOML file, secrets in files of their own.
+
+Owns names, defaults and refusals. Refuses a database password in the settings:
+they end up in backups and screenshots.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+
+from notalone_crypto.errors import Code, Fault, Misuse
+from notalone_server.edge.secretfile import read_secret
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+VerifyKeyHex = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+TEMPLATE = """\
+# The board of one committee. Paths are relative to this file.
+database = "sqlite:///board.sqlite"      # or postgresql+psycopg://user@host/name
+# database_password = "database.password" # a file with mode 0600
+host = "127.0.0.1"
+port = 8400
+operations_host = "127.0.0.1"            # health, readiness, metrics: for the operator alone
+operations_port = 8401
+signing_key = "board.key"                # made by `notalone board init`, mode 0600
+manifest = "manifest.bin"                # signed by every trustee at the end of the ceremony
+policies = []                            # files with the rules of each scope
+auditors = []                            # verify keys (hexadecimal) of who may read the feed
+"""
+
+
+class BoardSettings(BaseSettings):
+    """See TEMPLATE; the environment (NOTALONE_BOARD_...) counts more than the file."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTALONE_BOARD_", extra="forbid", frozen=True)
+
+    folder: Path
+    database: str = "sqlite:///board.sqlite"
+    database_password: Path | None = None
+    host: str = "127.0.0.1"
+    port: Port = 8400
+    operations_host: str = "127.0.0.1"
+    operations_port: Port = 8401
+    signing_key: Path = Path("board.key")
+    manifest: Path = Path("manifest.bin")
+    policies: tuple[Path, ...] = ()
+    auditors: tuple[VerifyKeyHex, ...] = ()
+    token_bits: Annotated[int, Field(ge=0, le=26)] = 16
+    requests_per_token: Annotated[int, Field(ge=1)] = 30
+    requests_per_second: Annotated[int, Field(ge=1)] = 200
+    tick_seconds: Annotated[float, Field(gt=0)] = 1.0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the file's values; nothing else."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _no_password_here(self) -> Self:
+        if make_url(self.database).password:
+            raise ValueError("put the database password into a file and name it in database_password")
+        return self
+
+    def path(self, relative: Path) -> Path:
+        """A path of the settings, as seen from the file's folder."""
+        return self.folder / relative
+
+    def database_url(self) -> str:
+        """The URL for edge/database.py, password included. Raises Misuse for an open password file."""
+        url = make_url(self.database)
+        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            url = url.set(database=str(self.folder / str(url.database)))
+        if self.database_password is not None:
+            secret = read_secret(self.path(self.database_password))
+            url = url.set(password=secret.decode("utf-8").strip())
+        return url.render_as_string(hide_password=False)
+
+
+def load(config: Path) -> BoardSettings:
+    """The settings in a file. Raises Misuse (caller.misuse, the operator's fault)."""
+    try:
+        values = tomllib.loads(config.read_text(encoding="utf-8"))
+        return BoardSettings(folder=config.resolve().parent, **values)
+    except (OSError, ValueError, TypeError) as error:
+        raise Misuse(
+            Code.MISUSE, f"the settings in {config} are not usable: {error}", fault=Fault.OPERATOR
+        ) from error

@@ -1,0 +1,434 @@
+"""The board's store in SQL, through SQLAlchemy Core.
+
+Owns statements and the translation of rows into records. Refuses to know
+rules. One transaction for each request, alone among writers (edge/database.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Table, and_, delete, func, insert, or_, select, update
+
+from notalone_crypto.messages.committee import ScopePolicy
+from notalone_crypto.messages.feed import FeedItem
+from notalone_crypto.messages.roll import RollSnapshot
+from notalone_crypto.primitives.merkle import MerkleTree
+from notalone_server.board import schema as tables
+from notalone_server.board.state import BoardEntry, LeafInProgress, OpenBatch, QueuedLeaf, ScopeRecord
+from notalone_server.edge import database
+from notalone_server.edge.octets import frame, unframe
+
+_PAGE = 500
+_policy = lru_cache(maxsize=64)(ScopePolicy.decode)
+
+
+@dataclass(slots=True)
+class SqlStore:
+    """A BoardStore over an engine whose database is migrated."""
+
+    engine: Engine
+    _tree: MerkleTree = field(default_factory=lambda: MerkleTree.of([]))  # committed leaves seen so far
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlView]:
+        """One consistent view."""
+        with database.read(self.engine) as connection:
+            yield SqlView(connection, self)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqlView]:
+        """One transaction; an exception undoes all of it."""
+        with database.write(self.engine) as connection:
+            yield SqlView(connection, self)
+
+    def is_reachable(self) -> bool:
+        """Whether the database answers and has its tables."""
+        with self.reading() as view:
+            view.scopes()
+        return True
+
+    def tree_with(self, connection: Connection) -> MerkleTree:
+        """The tree of this view; leaves never change, so only new ones are read.
+
+        What is kept stays a prefix of the log even if this view is undone: it is
+        replaced only by leaves of the same database that were read again.
+        """
+        kept = self._tree
+        rows = connection.execute(
+            select(tables.log_leaves.c.leaf, tables.log_leaves.c.cosigned)
+            .where(tables.log_leaves.c.position >= kept.size)
+            .order_by(tables.log_leaves.c.position)
+        ).all()
+        tree = kept
+        for leaf, cosigned in rows:
+            tree = tree.append(bytes(leaf))
+            if cosigned and tree.size == kept.size + 1:  # committed long ago: a later transaction cosigned it
+                kept = tree
+        if kept.size > self._tree.size:
+            self._tree = kept
+        return tree
+
+
+@dataclass(frozen=True, slots=True)
+class SqlView:
+    """One transaction, for `Reading` and `Writing`."""
+
+    connection: Connection
+    store: SqlStore
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def scopes(self) -> tuple[bytes, ...]:
+        """See ports."""
+        rows = self.connection.execute(select(tables.scopes.c.scope).order_by(tables.scopes.c.scope))
+        return tuple(bytes(row.scope) for row in rows)
+
+    def scope(self, name: bytes) -> ScopeRecord | None:
+        """See ports."""
+        row = self._one(tables.scopes, scope=name)
+        if row is None:
+            return None
+        batch = None
+        if row.plan is not None:
+            votes = self.connection.execute(
+                select(tables.record_votes).where(tables.record_votes.c.scope == name)
+            )
+            batch = OpenBatch(
+                bytes(row.plan), {vote.trustee: bytes(vote.leaf) for vote in votes}, bytes(row.plan_leaf)
+            )
+        return ScopeRecord(
+            _policy(bytes(row.policy)),
+            row.active,
+            row.number,
+            row.epoch,
+            bytes(row.leaf),
+            row.opened_at,
+            batch,
+        )
+
+    def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
+        """See ports."""
+        taken: list[FeedItem] = []
+        table = tables.feed
+        while True:
+            # Sizes first: a page of large payloads is not read only to be thrown away.
+            sizes = self.connection.execute(
+                select(table.c.sequence, func.length(table.c.payload))
+                .where(table.c.scope == scope, table.c.sequence > after)
+                .order_by(table.c.sequence)
+                .limit(_PAGE)
+            ).all()
+            last, full = after, False
+            for sequence, size in sizes:
+                limit -= size
+                if limit < 0 and (taken or last > after):
+                    full = True
+                    break
+                last = sequence
+            rows = self.connection.execute(
+                select(table)
+                .where(table.c.scope == scope, table.c.sequence > after, table.c.sequence <= last)
+                .order_by(table.c.sequence)
+            )
+            taken += [FeedItem(scope, row.sequence, row.kind, bytes(row.payload)) for row in rows]
+            if full or limit <= 0 or len(sizes) < _PAGE:
+                return tuple(taken)
+            after = last
+
+    def cursors(self, scope: bytes) -> dict[str, int]:
+        """See ports."""
+        rows = self.connection.execute(select(tables.cursors).where(tables.cursors.c.scope == scope))
+        return {row.reader: row.sequence for row in rows}
+
+    def snapshots(self, scope: bytes) -> tuple[RollSnapshot, ...]:
+        """See ports."""
+        table = tables.snapshots
+        rows = self.connection.execute(
+            select(table.c.data).where(table.c.scope == scope).order_by(table.c.issuer_key, table.c.cohort)
+        )
+        return tuple(RollSnapshot.decode(bytes(row.data)) for row in rows)
+
+    def entry(self, scope: bytes, name: bytes) -> BoardEntry | None:
+        """See ports."""
+        row = self._one(tables.entries, scope=scope, entry=name)
+        return None if row is None else _entry(row)
+
+    def ready(self, scope: bytes, trustees: int, week: int) -> tuple[BoardEntry, ...]:
+        """See ports."""
+        table = tables.entries
+        rows = self.connection.execute(
+            select(table)
+            .where(
+                table.c.scope == scope,
+                table.c.gone.is_(False),
+                table.c.complained.is_(False),
+                table.c.accepted == _mask(range(1, trustees + 1)),
+                or_(table.c.batch == 0, table.c.withdrawn.is_(True), table.c.expiry_week < week),
+            )
+            .order_by(table.c.sequence)
+        )
+        return tuple(_entry(row) for row in rows)
+
+    def erasable(self, scope: bytes, trustees: int, until: int) -> tuple[BoardEntry, ...]:
+        """See ports."""
+        table = tables.entries
+        rows = self.connection.execute(
+            select(table)
+            .where(
+                table.c.scope == scope,
+                table.c.erased.is_(False),
+                table.c.sequence <= until,
+                table.c.accepted == _mask(range(1, trustees + 1)),
+            )
+            .order_by(table.c.sequence)
+            .limit(_PAGE)
+        )
+        return tuple(_entry(row) for row in rows)
+
+    def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
+        """See ports."""
+        return self._one(tables.spent, scope=scope, period=period, tag=tag) is not None
+
+    def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
+        """See ports."""
+        table = tables.spent
+        rows = self.connection.execute(
+            select(table.c.tag).where(table.c.scope == scope, table.c.period == period).order_by(table.c.tag)
+        )
+        return tuple(bytes(row.tag) for row in rows)
+
+    def blobs(self, scope: bytes, batch: int) -> dict[int, tuple[bytes, ...]]:
+        """See ports."""
+        table = tables.releases
+        rows = self.connection.execute(
+            select(table).where(table.c.scope == scope, table.c.batch == batch).order_by(table.c.trustee)
+        )
+        return {row.trustee: unframe(bytes(row.blobs)) for row in rows}
+
+    def inclusion(self, scope: bytes, recipient: bytes) -> bytes | None:
+        """See ports."""
+        row = self._one(tables.inclusions, scope=scope, recipient=recipient)
+        return None if row is None else bytes(row.sealed)
+
+    def tree(self) -> MerkleTree:
+        """See ports."""
+        return self.store.tree_with(self.connection)
+
+    def leaf_index(self, scope: bytes, leaf: bytes) -> int | None:
+        """See ports."""
+        table = tables.log_leaves
+        return self.connection.execute(
+            select(func.max(table.c.position)).where(
+                table.c.scope == scope, table.c.leaf == leaf, table.c.cosigned.is_(True)
+            )
+        ).scalar()
+
+    def note(self) -> bytes:
+        """See ports."""
+        row = self._one(tables.log_state, one=1)
+        return b"" if row is None else bytes(row.note)
+
+    def in_progress(self) -> LeafInProgress | None:
+        """See ports."""
+        row = self._one(tables.log_state, one=1)
+        if row is None or row.candidate is None:
+            return None
+        return LeafInProgress(
+            bytes(row.scope),
+            bytes(row.leaf),
+            row.position,
+            bytes(row.policy),
+            bytes(row.candidate),
+            _members(row.cosigned),
+        )
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    def put_scope(self, record: ScopeRecord) -> None:
+        """See ports."""
+        name, batch = record.policy.scope, record.open_batch
+        values = {
+            "policy": record.policy.encode(),
+            "active": record.active,
+            "number": record.number,
+            "epoch": record.epoch,
+            "leaf": record.leaf,
+            "opened_at": record.opened_at,
+            "plan": None if batch is None else batch.plan,
+            "plan_leaf": None if batch is None else batch.leaf,
+        }
+        self._put(tables.scopes, {"scope": name}, values, {"last_sequence": 0})
+        votes = tables.record_votes
+        self.connection.execute(delete(votes).where(votes.c.scope == name))
+        if batch is not None and batch.record_votes:
+            self.connection.execute(
+                insert(votes),
+                [{"scope": name, "trustee": one, "leaf": leaf} for one, leaf in batch.record_votes.items()],
+            )
+
+    def append(self, scope: bytes, kind: int, payload: bytes) -> int:
+        """See ports."""
+        table = tables.scopes
+        sequence: int = self.connection.execute(
+            update(table)
+            .where(table.c.scope == scope)
+            .values(last_sequence=table.c.last_sequence + 1)
+            .returning(table.c.last_sequence)
+        ).scalar_one()
+        self.connection.execute(
+            insert(tables.feed).values(scope=scope, sequence=sequence, kind=int(kind), payload=payload)
+        )
+        return sequence
+
+    def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
+        """See ports."""
+        self._put(
+            tables.feed, {"scope": scope, "sequence": sequence}, {"kind": int(kind), "payload": payload}
+        )
+
+    def put_cursor(self, scope: bytes, reader: str, sequence: int) -> None:
+        """See ports."""
+        self._put(tables.cursors, {"scope": scope, "reader": reader}, {"sequence": sequence})
+
+    def put_snapshot(self, snapshot: RollSnapshot) -> None:
+        """See ports."""
+        key = {"scope": snapshot.scope, "issuer_key": snapshot.issuer_key, "cohort": snapshot.cohort}
+        self._put(tables.snapshots, key, {"data": snapshot.encode()})
+
+    def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
+        """See ports."""
+        values = {
+            "filing": entry.filing,
+            "owner_key": entry.owner_key,
+            "expiry_week": entry.expiry_week,
+            "sequence": entry.sequence,
+            "accepted": _mask(entry.accepted_by),
+            "complained": entry.complained,
+            "batch": entry.batch,
+            "withdrawn": entry.withdrawn,
+            "gone": entry.gone,
+            "erased": entry.erased,
+        }
+        self._put(tables.entries, {"scope": scope, "entry": entry.name}, values)
+
+    def close_entries(
+        self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
+    ) -> None:
+        """See ports."""
+        table = tables.entries
+        for names, change in ((tuple(evaluated), {"batch": batch}), (tuple(gone), {"gone": True})):
+            for start in range(0, len(names), _PAGE):
+                self.connection.execute(
+                    update(table)
+                    .where(table.c.scope == scope, table.c.entry.in_(names[start : start + _PAGE]))
+                    .values(**change)
+                )
+
+    def spend(self, scope: bytes, period: int, tag: bytes) -> None:
+        """See ports; a tag that is there already fails in the database, too."""
+        self.connection.execute(insert(tables.spent).values(scope=scope, period=period, tag=tag))
+
+    def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
+        """See ports."""
+        key = {"scope": scope, "batch": batch, "trustee": trustee}
+        self._put(tables.releases, key, {"blobs": frame(blobs)})
+
+    def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+        """See ports."""
+        self._put(tables.inclusions, {"scope": scope, "recipient": recipient}, {"sealed": sealed})
+
+    def append_leaf(self, scope: bytes, leaf: bytes) -> MerkleTree:
+        """See ports."""
+        tree = self.tree().append(leaf)
+        self.connection.execute(
+            insert(tables.log_leaves).values(position=tree.size - 1, scope=scope, leaf=leaf, cosigned=False)
+        )
+        return tree
+
+    def confirm_leaf(self, current: LeafInProgress) -> None:
+        """See ports."""
+        leaves = tables.log_leaves
+        self.connection.execute(
+            update(leaves).where(leaves.c.position == current.index).values(cosigned=True)
+        )
+        nothing = dict.fromkeys(("scope", "leaf", "position", "policy", "candidate", "cosigned"))
+        self._put(tables.log_state, {"one": 1}, {"note": current.note, **nothing})
+
+    def put_in_progress(self, current: LeafInProgress) -> None:
+        """See ports."""
+        values = {
+            "scope": current.scope,
+            "leaf": current.leaf,
+            "position": current.index,
+            "policy": current.policy,
+            "candidate": current.note,
+            "cosigned": _mask(current.cosigned_by),
+        }
+        self._put(tables.log_state, {"one": 1}, values, {"note": b""})
+
+    def queue_leaf(self, queued: QueuedLeaf) -> None:
+        """See ports."""
+        table = tables.log_queue
+        last = self.connection.execute(select(func.max(table.c.place))).scalar() or 0
+        self.connection.execute(
+            insert(table).values(place=last + 1, scope=queued.scope, leaf=queued.leaf, policy=queued.policy)
+        )
+
+    def next_leaf(self) -> QueuedLeaf | None:
+        """See ports."""
+        table = tables.log_queue
+        row = self.connection.execute(select(table).order_by(table.c.place).limit(1)).first()
+        if row is None:
+            return None
+        self.connection.execute(delete(table).where(table.c.place == row.place))
+        return QueuedLeaf(bytes(row.scope), bytes(row.leaf), bytes(row.policy))
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    def _one(self, table: Table, **key: object) -> Row[Any] | None:
+        return self.connection.execute(select(table).where(_matches(table, key))).first()
+
+    def _put(
+        self,
+        table: Table,
+        key: Mapping[str, object],
+        values: Mapping[str, object],
+        at_first: Mapping[str, object] | None = None,
+    ) -> None:
+        """Update, or insert with `at_first` added: writers take turns, so nothing can come between."""
+        changed = self.connection.execute(update(table).where(_matches(table, key)).values(**values))
+        if not changed.rowcount:
+            self.connection.execute(insert(table).values(**key, **values, **(at_first or {})))
+
+
+def _matches(table: Table, key: Mapping[str, object]) -> Any:  # noqa: ANN401 - SQLAlchemy's expression
+    return and_(*(table.c[name] == value for name, value in key.items()))
+
+
+def _mask(members: Iterable[int]) -> int:
+    return sum(1 << (member - 1) for member in set(members))
+
+
+def _members(mask: int) -> set[int]:
+    return {position + 1 for position in range(mask.bit_length()) if mask >> position & 1}
+
+
+def _entry(row: Row[Any]) -> BoardEntry:
+    return BoardEntry(
+        bytes(row.entry),
+        bytes(row.filing),
+        bytes(row.owner_key),
+        row.expiry_week,
+        row.sequence,
+        _members(row.accepted),
+        row.complained,
+        row.batch,
+        row.withdrawn,
+        row.gone,
+        row.erased,
+    )

@@ -1,0 +1,1 @@
+"""Migrations of the board. Owns how its tables change; refuses to know what they mean."""
