@@ -70,7 +70,10 @@ def refusals() -> dict[str, tuple[Filing, Code]]:
         "rows": (filing_with(header_with(inverse_commitments=(row(2),))), Code.COMMITMENT_LENGTH),
         "degree": (filing_with(header_with(content_commitments=(row(2), row(3)))), Code.COMMITMENT_LENGTH),
         "bundle count": (filing_with(bundles=sealed().filing.bundles[:2]), Code.LENGTH),
-        "bundle size": (filing_with(bundles=(sealed().filing.bundles[0] + b"x", *sealed().filing.bundles[1:])), Code.LENGTH),
+        "bundle size": (
+            filing_with(bundles=(sealed().filing.bundles[0] + b"x", *sealed().filing.bundles[1:])),
+            Code.LENGTH,
+        ),
         "introduction": (filing_with(first_introduction=first[:-1] + bytes([first[-1] ^ 1])), Code.SIGNATURE),
         "recipient": (filing_with(header_with(recipient_key=low)), Code.IDENTITY),
         "owner": (filing_with(header_with(owner_key=one.issuer.verify_key)), Code.SIGNATURE),
@@ -85,14 +88,18 @@ def dumps() -> list[bytes]:
 
 
 @pytest.mark.parametrize("case", refusals())
-def test_first_failing_check_is_reported_before_the_key_is_used(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_failing_check_is_reported_before_the_key_is_used(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ACC-1, CONV-3: code by code; the trustee's secret is not touched and its state stays as it was."""
     filing, code = refusals()[case]
     one = world()
     before = dumps()
     monkeypatch.setattr(accept, "open_bundle", lambda *_: pytest.fail("the trustee's key was used"))
     machine = one.machines[1]
-    posts, errors = intake.receive_filings(machine.state, machine.secrets, one.view(), [filing], one.randomness)
+    posts, errors = intake.receive_filings(
+        machine.state, machine.secrets, one.view(), [filing], one.randomness
+    )
     assert posts == []
     assert errors[0] is not None
     assert errors[0].code == code
@@ -143,13 +150,17 @@ def test_bad_share_convicts_the_filing() -> None:
     one = World(members=32, slots=(1,))
     bad = bad_bundle(one)
     machine = one.machines[1]
-    (post,), errors = intake.receive_filings(machine.state, machine.secrets, one.view(), [bad.filing], one.randomness)
+    (post,), errors = intake.receive_filings(
+        machine.state, machine.secrets, one.view(), [bad.filing], one.randomness
+    )
     assert errors == [None]
     assert post.kind == Outgoing.COMPLAINT
     complaint = BundleComplaint.decode(post.payload)
     for index in (2, 3):
         other = one.machines[index]
-        (accepted,), _ = intake.receive_filings(other.state, other.secrets, one.view(), [bad.filing], one.randomness)
+        (accepted,), _ = intake.receive_filings(
+            other.state, other.secrets, one.view(), [bad.filing], one.randomness
+        )
         assert accepted.kind == Outgoing.ACCEPTANCE  # its own part was good
         intake.receive_complaint(other.state, one.view(), bad.filing, complaint)
     for index, other in one.machines.items():
@@ -157,7 +168,9 @@ def test_bad_share_convicts_the_filing() -> None:
         assert bad.header.entry in scope.gone
         assert bad.header.entry not in scope.pending
         assert bad.header.enc in other.state.seen_encs
-        _, (error,) = intake.receive_filings(other.state, other.secrets, one.view(), [bad.filing], one.randomness)
+        _, (error,) = intake.receive_filings(
+            other.state, other.secrets, one.view(), [bad.filing], one.randomness
+        )
         assert error is not None
         assert error.code == Code.DUPLICATE
 
@@ -171,15 +184,25 @@ def test_false_complaint_names_its_accuser_and_harms_nothing() -> None:
     intake.receive_filings(two.state, two.secrets, one.view(), [good.filing], one.randomness)
     liar = one.secrets[3]
     lie = accept.complain(one.committee, liar, good.filing, good.header, SeededStream(b"lie"))
-    elsewhere = accept.complain(one.committee, liar, bad_bundle(one, 3).filing, good.header, SeededStream(b"lie"))
+    elsewhere = accept.complain(
+        one.committee, liar, bad_bundle(one, 3).filing, good.header, SeededStream(b"lie")
+    )
     forged = sign_message(replace(elsewhere, filing=good.filing.fingerprint), liar.signing_key, Tag.COMPLAINT)
     for complaint in (lie, forged):
-        refused(lambda c=complaint: intake.receive_complaint(two.state, one.view(), good.filing, c), Code.COMPLAINT, 3)  # type: ignore[misc]
+        refused(
+            lambda c=complaint: intake.receive_complaint(two.state, one.view(), good.filing, c),
+            Code.COMPLAINT,
+            3,
+        )  # type: ignore[misc]
     refused(
-        lambda: intake.receive_complaint(two.state, one.view(), good.filing, replace(lie, signature=bytes(64))),
+        lambda: intake.receive_complaint(
+            two.state, one.view(), good.filing, replace(lie, signature=bytes(64))
+        ),
         Code.SIGNATURE,
     )
-    refused(lambda: intake.receive_complaint(two.state, one.view(), good.filing, elsewhere), Code.UNKNOWN_ENTRY)
+    refused(
+        lambda: intake.receive_complaint(two.state, one.view(), good.filing, elsewhere), Code.UNKNOWN_ENTRY
+    )
     assert entry in one.scope_of(2).pending
 
 
@@ -202,7 +225,9 @@ def accepted() -> Acceptance:
 
 
 def check(acceptance: Acceptance, filing: bytes = b"") -> None:
-    accept.check_acceptance(world().committee, world().policy, acceptance, filing or sealed().filing.fingerprint)
+    accept.check_acceptance(
+        world().committee, world().policy, acceptance, filing or sealed().filing.fingerprint
+    )
 
 
 def test_acceptance_is_signed_complete_of_this_generation_and_of_these_bytes() -> None:
@@ -213,7 +238,12 @@ def test_acceptance_is_signed_complete_of_this_generation_and_of_these_bytes() -
         return sign_message(replace(accepted(), **change), key, Tag.ACCEPT)
 
     rows = accepted().subset_commitments
-    for change in ({"entry": bytes(32)}, {"generation": 1}, {"subset_commitments": rows[::-1]}, {"trustee": 3}):
+    for change in (
+        {"entry": bytes(32)},
+        {"generation": 1},
+        {"subset_commitments": rows[::-1]},
+        {"trustee": 3},
+    ):
         refused(lambda change=change: check(replace(accepted(), **change)), Code.SIGNATURE)  # type: ignore[misc]
     refused(lambda: check(resigned(generation=1)), Code.GENERATION)
     refused(lambda: check(resigned(filing=bytes(32))), Code.FORK)
@@ -255,13 +285,17 @@ def test_the_same_filing_again_gets_the_same_acceptance_and_other_bytes_none() -
     first = one.machines[1]
 
     def give(*filings: Filing) -> tuple[list[bytes], list[Code | None]]:
-        posts, errors = intake.receive_filings(first.state, first.secrets, one.view(), filings, one.randomness)
+        posts, errors = intake.receive_filings(
+            first.state, first.secrets, one.view(), filings, one.randomness
+        )
         return [post.payload for post in posts], [error and error.code for error in errors]
 
     (own,), errors = give(good.filing)
     assert errors == [None]
     assert give(good.filing) == ([own], [None])
-    other = file.sign_filing(replace(good.filing, proof=good.filing.proof[:-1] + b"\x01"), good.owner.signing_key)
+    other = file.sign_filing(
+        replace(good.filing, proof=good.filing.proof[:-1] + b"\x01"), good.owner.signing_key
+    )
     assert give(other) == ([], [Code.DUPLICATE])
     # Together with a good one of somebody else: one answer each, in order.
     second = one.seal(2, one.report(b"bob"))

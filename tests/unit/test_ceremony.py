@@ -9,9 +9,14 @@ from itertools import combinations
 
 import pytest
 
-from notalone_crypto.codec import Writer
 from notalone_crypto.errors import CeremonyFailed, Code, ContextMismatch, VerificationFailed
-from notalone_crypto.messages.committee import CommitteeParameters, Dealing, SignedManifest, SubsetHashes, TrusteeKeys
+from notalone_crypto.messages.committee import (
+    CommitteeParameters,
+    Dealing,
+    SignedManifest,
+    SubsetHashes,
+    TrusteeKeys,
+)
 from notalone_crypto.primitives import aead, kem, pedersen, prss
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
 from notalone_crypto.protocol import ceremony
@@ -52,13 +57,17 @@ class Held:
     def signed(self) -> SignedManifest:
         secrets, hashes = self.all_combined()
         manifest = self.manifest(hashes)
-        return ceremony.collect(manifest, {own.index: ceremony.sign_manifest(manifest, own.signing_key) for own in secrets})
+        return ceremony.collect(
+            manifest, {own.index: ceremony.sign_manifest(manifest, own.signing_key) for own in secrets}
+        )
 
     def redealt(self, dealer: int, **change: object) -> Dealing:
         """The dealer's dealing with something changed, proved and signed again by its dealer."""
         dealing = replace(self.dealings[dealer - 1], **change)  # type: ignore[arg-type]
         proof = kem.prove_key(
-            kem.EncryptionKey(self.ephemerals[dealer - 1]), ceremony._enc_session(dealing), SeededStream(b"again")
+            kem.EncryptionKey(self.ephemerals[dealer - 1]),
+            ceremony._enc_session(dealing),
+            SeededStream(b"again"),
         )
         return sign_message(replace(dealing, proof=proof), self.keys[dealer - 1].signing_key, Tag.DEALING)
 
@@ -98,7 +107,9 @@ def held(count: int = 3, threshold: int = 2) -> Held:
         dealings = tuple(
             ceremony.deal(parameters, keys, public, index, stream) for index, (keys, _) in enumerate(made, 1)
         )
-    return Held(parameters, tuple(keys for keys, _ in made), public, dealings, tuple(dict.fromkeys(ephemerals)))
+    return Held(
+        parameters, tuple(keys for keys, _ in made), public, dealings, tuple(dict.fromkeys(ephemerals))
+    )
 
 
 def fails(action: Callable[[], object], code: Code, *culprits: int) -> None:
@@ -108,7 +119,9 @@ def fails(action: Callable[[], object], code: Code, *culprits: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "threshold"), HONEST)
-def test_honest_ceremony_gives_one_manifest_and_shares_of_keys_nobody_knows(count: int, threshold: int) -> None:
+def test_honest_ceremony_gives_one_manifest_and_shares_of_keys_nobody_knows(
+    count: int, threshold: int
+) -> None:
     one = held(count, threshold)
     ceremony.check_keys(one.parameters, one.public)
     for dealing in one.dealings:
@@ -124,7 +137,9 @@ def test_honest_ceremony_gives_one_manifest_and_shares_of_keys_nobody_knows(coun
         values = {pedersen.recover(row, threshold, chosen) for chosen in combinations(shares, threshold)}
         assert len(values) == 1
         # Not any one dealer's: the sum of all contributions.
-        assert row[0] not in {dealing.commitments[one.parameters.levels.index(level)][0] for dealing in one.dealings}
+        assert row[0] not in {
+            dealing.commitments[one.parameters.levels.index(level)][0] for dealing in one.dealings
+        }
     for number, subset in enumerate(prss.subsets(count, threshold)):
         keys = {own.subset_keys.get(subset) for own in secrets if own.index not in subset}
         assert len(keys) == 1
@@ -150,7 +165,11 @@ def test_bad_dealing_and_false_complaint_have_one_verdict() -> None:
     dealings.append(one.redealt(2, sealed=(one.dealings[1].sealed[2], *one.dealings[1].sealed[1:])))
     for dealing in dealings:
         ceremony.check_dealing(one.parameters, one.public, dealing)
-        fails(lambda dealing=dealing: ceremony.open_dealing(one.parameters, one.keys[0], 1, dealing), Code.DEALING, 2)  # type: ignore[misc]
+        fails(
+            lambda dealing=dealing: ceremony.open_dealing(one.parameters, one.keys[0], 1, dealing),
+            Code.DEALING,
+            2,
+        )  # type: ignore[misc]
         complaint = ceremony.complain(one.parameters, one.keys[0], 1, dealing, SeededStream(b"complain"))
         verdict = ceremony.judge(one.parameters, one.public, dealing, complaint)
         assert (verdict.code, verdict.culprits) == (Code.DEALING, (2,))
@@ -186,13 +205,15 @@ def test_false_complaints_name_the_accuser() -> None:
 
 
 def test_copied_enc_in_a_dealing_is_refused() -> None:
-    """CER-3: with another's enc as its own, a dealer's victim would open the other's dealing by complaining."""
+    """CER-3: with another's enc as its own, a dealer's victim opens the other's dealing by complaining."""
     one = held()
     victim, thief = one.dealings[0], one.dealings[1]
     stolen = [
         replace(thief, enc=victim.enc),
         replace(thief, enc=victim.enc, proof=victim.proof),
-        replace(thief, enc=victim.enc, commitments=victim.commitments, sealed=victim.sealed, proof=victim.proof),
+        replace(
+            thief, enc=victim.enc, commitments=victim.commitments, sealed=victim.sealed, proof=victim.proof
+        ),
         replace(thief, proof=b""),
     ]
     for dealing in stolen:
@@ -237,7 +258,9 @@ def test_unsigned_or_foreign_dealing_is_refused() -> None:
         )
     for outside in (0, 4, 255):
         renamed = replace(one.dealings[0], dealer=outside)
-        fails(lambda renamed=renamed: ceremony.check_dealing(one.parameters, one.public, renamed), Code.DEALING)  # type: ignore[misc]
+        fails(
+            lambda renamed=renamed: ceremony.check_dealing(one.parameters, one.public, renamed), Code.DEALING
+        )  # type: ignore[misc]
 
 
 def resigned(one: Held, index: int, **change: object) -> tuple[TrusteeKeys, ...]:
@@ -256,7 +279,12 @@ def test_keys_that_are_unsigned_unproved_shared_or_for_another_committee_name_th
             check(one.parameters, resigned(one, 2, proof=proof))
         assert caught.value.culprits == (2,)
     fails(lambda: check(one.parameters, resigned(one, 3, committee=bytes(32))), Code.COMMITTEE, 3)
-    fails(lambda: check(one.parameters, resigned(one, 3, channel_key=one.public[0].channel_key)), Code.DUPLICATE, 1, 3)
+    fails(
+        lambda: check(one.parameters, resigned(one, 3, channel_key=one.public[0].channel_key)),
+        Code.DUPLICATE,
+        1,
+        3,
+    )
     for wrong in (one.public[:2], one.public[::-1], (*one.public, one.public[2]), ()):
         fails(lambda wrong=wrong: check(one.parameters, wrong), Code.PARAMETERS)  # type: ignore[misc]
 
@@ -273,9 +301,16 @@ def test_keys_of_two_generations_do_not_mix() -> None:
 
 def test_one_machine_posing_as_two_trustees_is_found() -> None:
     one = held()
-    twin, keys = ceremony.create_keys(one.parameters, 2, SeededStream(b"twin"), signing_key=one.keys[0].signing_key)
+    twin, keys = ceremony.create_keys(
+        one.parameters, 2, SeededStream(b"twin"), signing_key=one.keys[0].signing_key
+    )
     assert twin.signing_key is one.keys[0].signing_key
-    fails(lambda: ceremony.check_keys(one.parameters, (one.public[0], keys, one.public[2])), Code.DUPLICATE, 1, 2)
+    fails(
+        lambda: ceremony.check_keys(one.parameters, (one.public[0], keys, one.public[2])),
+        Code.DUPLICATE,
+        1,
+        2,
+    )
 
 
 def test_bundle_key_made_from_anothers_is_refused() -> None:
@@ -364,7 +399,9 @@ def test_every_dealing_is_needed_in_order() -> None:
     _, hashes = one.all_combined()
     for dealings in (one.dealings[:2], one.dealings[::-1], (*one.dealings, one.dealings[0])):
         with pytest.raises(CeremonyFailed) as caught:
-            ceremony.assemble_manifest(one.parameters, one.public, dealings, hashes, board_key=bytes(32), auditors=())
+            ceremony.assemble_manifest(
+                one.parameters, one.public, dealings, hashes, board_key=bytes(32), auditors=()
+            )
         assert caught.value.code == Code.DEALING
 
 

@@ -14,7 +14,7 @@ from notalone_crypto.errors import Code, MalformedInput, Misuse
 
 def test_integers_are_big_endian_of_their_length() -> None:
     data = Writer().u8(1).u16(2).u32(3).u64(4).uint(5, 3).finish()
-    assert data.hex() == "01" "0002" "00000003" "0000000000000004" "000005"
+    assert data.hex() == "010002000000030000000000000004000005"
     reader = Reader(data)
     assert (reader.u8(), reader.u16(), reader.u32(), reader.u64(), reader.uint(3)) == (1, 2, 3, 4, 5)
     reader.finish()
@@ -59,7 +59,9 @@ def test_text_with_a_second_form_or_none_is_not_written(text: str) -> None:
     assert caught.value.code == Code.TEXT
 
 
-@pytest.mark.parametrize("raw", ["e\u0301".encode(), b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"])
+@pytest.mark.parametrize(
+    "raw", ["e\u0301".encode(), b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]
+)
 def test_text_with_a_second_form_or_none_is_not_read(raw: bytes) -> None:
     with pytest.raises(MalformedInput) as caught:
         Reader(Writer().variable(raw).finish()).text()
@@ -67,8 +69,13 @@ def test_text_with_a_second_form_or_none_is_not_read(raw: bytes) -> None:
 
 
 def test_lists_are_behind_their_count() -> None:
-    data = Writer().listing([7, 8, 9], lambda writer, value: writer.u8(value)).fixed_list([b"ab", b"cd"], 2).finish()
-    assert data.hex() == "0003" "070809" "0002" "6162" "6364"
+    data = (
+        Writer()
+        .listing([7, 8, 9], lambda writer, value: writer.u8(value))
+        .fixed_list([b"ab", b"cd"], 2)
+        .finish()
+    )
+    assert data.hex() == "0003070809000261626364"
     reader = Reader(data)
     assert reader.listing(lambda inner: inner.u8()) == (7, 8, 9)
     assert reader.fixed_list(2) == (b"ab", b"cd")
@@ -85,7 +92,10 @@ READS: dict[str, tuple[bytes, Callable[[Reader], object]]] = {
     "fixed": (b"abc", lambda reader: reader.fixed(3)),
     "variable": (Writer().variable(b"abc").finish(), Reader.variable),
     "text": (Writer().text("abc").finish(), Reader.text),
-    "listing": (Writer().listing([1, 2], lambda w, v: w.u8(v)).finish(), lambda r: r.listing(lambda i: i.u8())),
+    "listing": (
+        Writer().listing([1, 2], lambda w, v: w.u8(v)).finish(),
+        lambda r: r.listing(lambda i: i.u8()),
+    ),
     "fixed_list": (Writer().fixed_list([b"ab"] * 2, 2).finish(), lambda reader: reader.fixed_list(2)),
 }
 

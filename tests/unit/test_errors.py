@@ -14,7 +14,8 @@ from notalone_crypto.errors import Code, Fault, NotAloneError
 ROOT = Path(__file__).resolve().parents[2]
 # Names in the texts of errors: numbers, fixed limits and names of fields, never input.
 HARMLESS = {
-    "PHRASE_LENGTH", "SEED_LENGTH", "HPKE_KEY_LENGTH", "SECRET_LENGTH", "ENC_LENGTH", "MAX_SIZE", "BYTES", "TAG_LENGTH",
+    "PHRASE_LENGTH", "SEED_LENGTH", "HPKE_KEY_LENGTH", "SECRET_LENGTH", "ENC_LENGTH", "MAX_SIZE",
+    "BYTES", "TAG_LENGTH",
 }  # fmt: skip
 STABLE = {
     "LENGTH": "encoding.length",
@@ -80,9 +81,11 @@ def interpolated(path: Path) -> list[tuple[int, str]]:
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Raise) and node.exc is not None:
-            for part in ast.walk(node.exc):
-                if isinstance(part, ast.FormattedValue):
-                    found.append((part.lineno, ast.unparse(part.value)))
+            found += [
+                (part.lineno, ast.unparse(part.value))
+                for part in ast.walk(node.exc)
+                if isinstance(part, ast.FormattedValue)
+            ]
     return found
 
 
@@ -91,7 +94,8 @@ def test_no_failure_repeats_its_input() -> None:
     allowed = {
         "len(value)", "len(commitments)", "length", "limit", "threshold", "minimum", "what", "name", "count",
         "plan.number", "scope.number", "head.size", "view.size", "self._length", "self._limit",
-        "self._message.__name__", "cls.__name__", "expected.__name__", "type(value).__name__", "message.__name__",
+        "self._message.__name__", "cls.__name__", "expected.__name__", "type(value).__name__",
+        "message.__name__",
         "field.name", "quorum", "expected", "named", "kind", "', '.join(map(str, missing))",
     } | HARMLESS  # fmt: skip
     for path in sorted((ROOT / "crypto" / "notalone_crypto").rglob("*.py")):

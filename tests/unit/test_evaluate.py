@@ -1,4 +1,4 @@
-"""The batch machine: when each step happens, what waits, what stops it, and the same bytes after a restart."""
+"""The batch machine: when each step happens, what waits, what stops it, the same bytes after a restart."""
 
 from __future__ import annotations
 

@@ -8,7 +8,15 @@ from functools import cache
 import pytest
 from tests.support.world import World
 
-from notalone_crypto.errors import Code, ContextMismatch, MalformedInput, Misuse, NotAloneError, RollRefused, StateConflict
+from notalone_crypto.errors import (
+    Code,
+    ContextMismatch,
+    MalformedInput,
+    Misuse,
+    NotAloneError,
+    RollRefused,
+    StateConflict,
+)
 from notalone_crypto.messages.committee import ReleaseMode
 from notalone_crypto.messages.filing import FIRST_INTRODUCTION_LENGTH, SECOND_INTRODUCTION_LENGTH, Header
 from notalone_crypto.primitives import pedersen
@@ -140,7 +148,10 @@ def test_owner_keys_are_found_again_from_phrase_and_tags() -> None:
     again = file.owner_keys(member_of(one, entropy), b"\x07" * 32)
     assert mine.signing_key.verify_key == again.signing_key.verify_key
     assert mine.recipient_key.public == again.recipient_key.public
-    assert file.owner_keys(member_of(one, entropy), b"\x08" * 32).signing_key.verify_key != mine.signing_key.verify_key
+    assert (
+        file.owner_keys(member_of(one, entropy), b"\x08" * 32).signing_key.verify_key
+        != mine.signing_key.verify_key
+    )
     full = world()
     sealed = full.seal(0, full.report({1: b"a"}))
     tags = file.own_tags(full.committee, full.policy, full.people[0], sealed.header.period)
@@ -169,9 +180,13 @@ def test_introductions_open_under_their_own_key_tag_and_number_only() -> None:
     one = world()
     sealed = one.seal(0, one.report({1: b"a"}, 2, words=b"hello"))
     view = one.view()
-    shares = [accept.open_bundle(one.committee, own, sealed.filing, sealed.header) for own in one.secrets.values()]
+    shares = [
+        accept.open_bundle(one.committee, own, sealed.filing, sealed.header) for own in one.secrets.values()
+    ]
     keys = [
-        pedersen.recover(sealed.header.content_commitments[number], 2, [own.contents[number] for own in shares])
+        pedersen.recover(
+            sealed.header.content_commitments[number], 2, [own.contents[number] for own in shares]
+        )
         for number in (0, 1)
     ]
     scope, tag = one.policy.scope, sealed.header.quota_tag

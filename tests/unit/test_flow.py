@@ -1,7 +1,8 @@
 """The whole path once: seal, accept, evaluate, match, release, withdraw."""
 
-from notalone_crypto.messages.committee import ReleaseMode
 from tests.support.world import World
+
+from notalone_crypto.messages.committee import ReleaseMode
 
 
 def test_two_reports_match_at_two_and_open_to_the_right_people() -> None:

@@ -150,8 +150,10 @@ def test_multiples_of_the_generator_are_those_of_rfc_9496() -> None:
     """RFC 9496 appendix A.1."""
     assert RISTRETTO255.base_multiply(1).hex() == G.hex()
     assert (
-        RISTRETTO255.base_multiply(2).hex() == "6a493210f7499cd17fecb510ae0cea23a110e8d5b901f8acadd3095c73a3b919"
+        RISTRETTO255.base_multiply(2).hex()
+        == "6a493210f7499cd17fecb510ae0cea23a110e8d5b901f8acadd3095c73a3b919"
     )
     assert (
-        RISTRETTO255.base_multiply(15).hex() == "e0c418f7c8d9c4cdd7395b93ea124f3ad99021bb681dfc3302a9d99a2e53e64e"
+        RISTRETTO255.base_multiply(15).hex()
+        == "e0c418f7c8d9c4cdd7395b93ea124f3ad99021bb681dfc3302a9d99a2e53e64e"
     )

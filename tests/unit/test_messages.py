@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.world import World
 
 from notalone_crypto.errors import Code, MalformedInput
 from notalone_crypto.messages.committee import CommitteeParameters, Desk, Organisation, ScopePolicy
 from notalone_crypto.messages.reshare import ResharePlan
-from tests.support.world import World
 
 PARAMETERS = CommitteeParameters("test", ("one", "two", "three"), 2, (2, 3), bytes(32))
 POLICY = ScopePolicy(
@@ -51,7 +51,8 @@ def test_committee_that_cannot_keep_its_promise_cannot_be_written_down(change: d
 
 
 @pytest.mark.parametrize(
-    ("count", "threshold", "quorum"), [(3, 2, 3), (4, 2, 3), (5, 2, 4), (5, 3, 4), (7, 4, 6), (9, 5, 7), (9, 2, 6)]
+    ("count", "threshold", "quorum"),
+    [(3, 2, 3), (4, 2, 3), (5, 2, 4), (5, 3, 4), (7, 4, 6), (9, 5, 7), (9, 2, 6)],
 )
 def test_two_quorums_share_an_honest_trustee(count: int, threshold: int, quorum: int) -> None:
     """Two views that both carry s cosignatures: 2s - n signed both, more than the m - 1 that may lie."""
@@ -96,13 +97,20 @@ def test_every_rule_is_in_the_policy_fingerprint_and_none_but_the_names_in_the_s
     ]
     assert len({one.fingerprint for one in [POLICY, *changed]}) == len(changed) + 1
     assert {one.scope for one in changed} == {POLICY.scope}
-    assert replace(POLICY, scope_name="other").scope != POLICY.scope != replace(POLICY, instance="other").scope
+    assert (
+        replace(POLICY, scope_name="other").scope != POLICY.scope != replace(POLICY, instance="other").scope
+    )
 
 
 def test_manifest_lists_each_trustee_once_in_order_with_rows_that_fit() -> None:
     manifest = World(members=0, slots=(1,), levels=(2, 3)).committee.manifest
     first, second, third = manifest.trustees
-    for trustees in ((second, first, third), (first, second), (first, first, third), (first, second, third, third)):
+    for trustees in (
+        (second, first, third),
+        (first, second),
+        (first, first, third),
+        (first, second, third, third),
+    ):
         refused(lambda trustees=trustees: replace(manifest, trustees=trustees), Code.MANIFEST)  # type: ignore[misc]
     one, two = manifest.level_commitments
     for rows in ((one,), (one, two, two), (one, two[:1]), (one, two + two[:1])):

@@ -29,7 +29,9 @@ def test_every_share_opens_its_own_commitment_and_no_other() -> None:
     made = dealing(3, 5)
     for share in made.shares:
         pedersen.verify_share(made.commitments, 3, share)
-        assert pedersen.share_commitment(made.commitments, share.index) == pedersen.commit(share.value, share.blind)
+        assert pedersen.share_commitment(made.commitments, share.index) == pedersen.commit(
+            share.value, share.blind
+        )
         for wrong in (
             replace(share, value=(share.value + 1) % ORDER),
             replace(share, blind=(share.blind + 1) % ORDER),

@@ -30,7 +30,8 @@ def drawn(count: int, threshold: int, holder: int | None = None) -> dict[prss.Su
 
 def random_shares(count: int, threshold: int) -> list[pedersen.Share]:
     return [
-        prss.random_share({s: v[0] for s, v in drawn(count, threshold, i).items()}, i) for i in range(1, count + 1)
+        prss.random_share({s: v[0] for s, v in drawn(count, threshold, i).items()}, i)
+        for i in range(1, count + 1)
     ]
 
 
@@ -141,7 +142,9 @@ def test_values_are_the_same_for_one_context_and_independent_for_others() -> Non
 
 
 def test_hash_of_a_key_depends_on_key_and_subset() -> None:
-    hashes = {prss.subset_key_hash(key((number,)), subset) for number in (1, 2) for subset in ((1,), (2,), (1, 2))}
+    hashes = {
+        prss.subset_key_hash(key((number,)), subset) for number in (1, 2) for subset in ((1,), (2,), (1, 2))
+    }
     assert len(hashes) == 6
 
 

@@ -161,7 +161,13 @@ def test_snapshot_numbers_that_do_not_add_up_are_refused() -> None:
 
 def test_snapshot_is_the_issuers_own_and_of_this_scope() -> None:
     good = snapshots(entries(40))[0]
-    for change in ({"number": 2}, {"cohort": 1}, {"issued_at": 0}, {"places": good.places[::-1]}, {"declared": 99}):
+    for change in (
+        {"number": 2},
+        {"cohort": 1},
+        {"issued_at": 0},
+        {"places": good.places[::-1]},
+        {"declared": 99},
+    ):
         with pytest.raises(VerificationFailed) as caught:
             check(replace(good, **change))  # type: ignore[arg-type]
         assert caught.value.code == Code.SIGNATURE
@@ -186,7 +192,9 @@ def test_snapshot_is_the_issuers_own_and_of_this_scope() -> None:
     ],
     ids=str,
 )
-def test_a_replaced_snapshot_is_good_for_two_minutes(change: dict[str, object], now: int, *, current: bool) -> None:
+def test_a_replaced_snapshot_is_good_for_two_minutes(
+    change: dict[str, object], now: int, *, current: bool
+) -> None:
     mine = snapshots(entries(40))[0]
     newest = resigned(mine, **change)
     assert roll.is_current(mine, newest, now) == current

@@ -31,7 +31,7 @@ def sealed() -> file.SealedReport:
 def verify(header: Header, committee: Committee | None = None, places: Sequence[bytes] = ()) -> None:
     one = world()
     used = committee or one.committee
-    statements = statement.build(used, one.policy, header, Roll(places or one.snapshot.places))
+    statements = statement.build(used, header, Roll(places or one.snapshot.places))
     sigma.verify(statement.session(used, header), statements, sealed().filing.proof)
 
 
@@ -72,7 +72,9 @@ def test_wrong_inverses_are_refused_even_if_their_errors_cancel(monkeypatch: pyt
     one = world()
     original = file._Deals.draw.__func__  # type: ignore[attr-defined]
 
-    def skewed(cls: type, committee: Committee, identifiers: list[int], inverses: list[int], *rest: object) -> object:
+    def skewed(
+        cls: type, committee: Committee, identifiers: list[int], inverses: list[int], *rest: object
+    ) -> object:
         changed = [(inverses[0] + 5) % ORDER, (inverses[1] - 5) % ORDER]
         return original(cls, committee, identifiers, changed, *rest)
 
@@ -92,7 +94,13 @@ def test_rows_of_another_number_or_degree_are_refused_before_the_proof() -> None
     statement.check_shape(header, one.committee, one.policy)
     for name in ("identifier_commitments", "inverse_commitments", "content_commitments"):
         rows = getattr(header, name)
-        for wrong in ((), rows[:1], (*rows, rows[0]), (rows[0][:1], *rows[1:]), (rows[0] + rows[0][:1], *rows[1:])):
+        for wrong in (
+            (),
+            rows[:1],
+            (*rows, rows[0]),
+            (rows[0][:1], *rows[1:]),
+            (rows[0] + rows[0][:1], *rows[1:]),
+        ):
             with pytest.raises(VerificationFailed) as caught:
                 statement.check_shape(replace(header, **{name: wrong}), one.committee, one.policy)
             assert caught.value.code == Code.COMMITMENT_LENGTH

@@ -39,7 +39,7 @@ SECRET_NAME = re.compile(r"(^|_)(share|salt|shares|secret)(s?)$")
 SHOWN_ON_PURPOSE: set[tuple[str, str]] = set()
 
 
-def sample(kind: wire.Kind, seed: int) -> Any:
+def sample(kind: wire.Kind, seed: int) -> Any:  # noqa: PLR0911 - one for each kind
     """A value of a field kind; another seed gives another value."""
     if isinstance(kind, wire.ElementKind):
         return RISTRETTO255.base_multiply(seed + 2)
@@ -87,7 +87,9 @@ each = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.
 
 def test_the_tests_below_see_all_messages() -> None:
     assert len(MESSAGES) >= 40
-    assert {"Header", "Filing", "RoundOne", "ReshareDealing", "Envelope"} <= {one.__name__ for one in MESSAGES}
+    assert {"Header", "Filing", "RoundOne", "ReshareDealing", "Envelope"} <= {
+        one.__name__ for one in MESSAGES
+    }
 
 
 def test_type_numbers_are_unique() -> None:
@@ -111,7 +113,9 @@ def test_round_trip(message: type[wire.Message]) -> None:
 @each
 def test_truncated_anywhere_is_refused(message: type[wire.Message]) -> None:
     data = message_of(message, 1).encode()
-    ends = range(len(data)) if len(data) < 700 else [*range(0, len(data), 41), *range(len(data) - 40, len(data))]
+    ends = (
+        range(len(data)) if len(data) < 700 else [*range(0, len(data), 41), *range(len(data) - 40, len(data))]
+    )
     for end in ends:
         with pytest.raises(MalformedInput):
             message.decode(data[:end])
@@ -168,7 +172,9 @@ def test_secret_fields_are_absent_from_the_repr(message: type[wire.Message]) -> 
     made = message_of(message, 1)
     shown = repr(made)
     for field in dataclasses.fields(message):  # type: ignore[arg-type]
-        secret = bool(SECRET_NAME.search(field.name)) and (message.__name__, field.name) not in SHOWN_ON_PURPOSE
+        secret = (
+            bool(SECRET_NAME.search(field.name)) and (message.__name__, field.name) not in SHOWN_ON_PURPOSE
+        )
         assert not (secret and field.repr), f"{message.__name__}.{field.name} is printed"
         value = getattr(made, field.name)
         if not field.repr and isinstance(value, bytes):
@@ -221,5 +227,7 @@ def test_a_field_must_say_its_kind() -> None:
 def test_digest_of_a_message_is_remembered_by_value() -> None:
     one, two = (FeedItem(bytes(32), number, 1, b"") for number in (1, 2))
     tag = wire.Tag.LEAF
-    assert wire.name_of(tag, one) == wire.name_of(tag, FeedItem.decode(one.encode())) != wire.name_of(tag, two)
+    assert (
+        wire.name_of(tag, one) == wire.name_of(tag, FeedItem.decode(one.encode())) != wire.name_of(tag, two)
+    )
     assert wire.name_of(tag, one) != wire.name_of(tag, one, b"before")

@@ -1,1 +1,1 @@
-"""Database migrations, one folder per service. Owns how stored tables change; refuses to know what they mean."""
+"""Migrations, one folder per service. Owns how stored tables change; refuses to know what they mean."""
