@@ -92,3 +92,16 @@ def serve(
         second.should_exit = True
         thread.join(GRACE_SECONDS)
         log().info("stopped")
+
+
+def serve_operations(operations: ASGIApp, address: tuple[str, int], work: Sequence[Periodic]) -> None:
+    """For a service that nobody calls: the operator's port and the work, until SIGTERM or SIGINT."""
+    for one in work:
+        one.start()
+    log().info("started", operations_port=address[1])
+    try:
+        _server(operations, *address).run()
+    finally:
+        for one in work:
+            one.stop()
+        log().info("stopped")
