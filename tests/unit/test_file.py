@@ -212,3 +212,12 @@ def test_shares_have_one_encoding() -> None:
     for bad in (b"\xff" * 64, bytes(32) + ORDER.to_bytes(32, "little"), bytes(63), bytes(65)):
         with pytest.raises(MalformedInput):
             file.decode_share(bad, 2)
+
+
+@pytest.mark.parametrize("weeks", [-1, 105])
+def test_an_expiry_every_trustee_would_refuse_is_refused_before_anything_leaves(weeks: int) -> None:
+    """Sealed and sent, it would spend a quota place for nothing."""
+    world = World(slots=(1,), members=32)
+    with pytest.raises(ContextMismatch) as caught:
+        world.seal(1, world.report(b"bob", weeks=weeks))
+    assert caught.value.code == Code.EXPIRY

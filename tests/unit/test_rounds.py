@@ -20,7 +20,7 @@ from notalone_crypto.protocol.evaluate import check_counts
 def batch() -> tuple[
     World, dict[int, RoundOne], dict[int, RoundTwo], rounds.Batch, tuple[int, ...], tuple[int, ...]
 ]:
-    """Four trustees of threshold 2, so that any three are enough; four reports, two of one person about one."""
+    """Four trustees of threshold 2, so that any three are enough; four reports, two of one person."""
     world = World(members=32, slots=(1,), count=4)
     for person, subject in ((0, b"bob"), (0, b"bob"), (1, b"bob"), (0, b"al")):
         world.file(person, subject)

@@ -102,6 +102,13 @@ def _contexts(make: Maker) -> dict[str, tuple[str, bytes]]:
     def whole(purpose: str, weeks: int = 52, **options: Any) -> bytes:  # noqa: ANN401 - options of `seal`
         return world.seal(3, world.report({slot: BOB}, weeks=weeks), purpose, **options).filing.encode()
 
+    def aged(purpose: str, weeks: int) -> bytes:
+        """Her own signature on an expiry that her client would not have sealed."""
+        sealed = world.seal(3, world.report({slot: BOB}), purpose)
+        header = replace(sealed.header, expiry_week=withdraw.week_of(NOW) + weeks)
+        changed = replace(sealed.filing, header=header.encode())
+        return file.sign_filing(changed, sealed.owner.signing_key).encode()
+
     return {
         "wrong-committee": ("context.committee", make.header(committee=bytes(32))),
         "wrong-generation": ("context.generation", make.header(generation=world.manifest.generation + 1)),
@@ -113,8 +120,8 @@ def _contexts(make: Maker) -> dict[str, tuple[str, bytes]]:
         "wrong-snapshot": ("context.snapshot", whole("snapshot", snapshot=world.take_snapshot(7))),
         "wrong-period": ("context.period", whole("period", period=world.period + 1)),
         "quota-place": ("context.period", make.header(quota_index=world.policy.quota)),
-        "expired": ("context.expired", whole("expired", weeks=-1)),
-        "expiry-too-far": ("context.expiry", whole("expiry", weeks=world.policy.maximum_weeks + 1)),
+        "expired": ("context.expired", aged("expired", -1)),
+        "expiry-too-far": ("context.expiry", aged("expiry", world.policy.maximum_weeks + 1)),
     }
 
 

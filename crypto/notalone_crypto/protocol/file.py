@@ -29,6 +29,7 @@ from notalone_crypto.primitives.pedersen import Share
 from notalone_crypto.protocol import statement
 from notalone_crypto.protocol.keys import Committee, quota_base
 from notalone_crypto.protocol.roll import Member, check_snapshot
+from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.randomness import Randomness, random_scalar
 from notalone_crypto.suite import Tag
 
@@ -136,11 +137,15 @@ def seal_report(
     """Everything that leaves the device for one report.
 
     Raises: RollRefused (too few members; her place is not in the snapshot),
-    StateConflict (state.quota), ContextMismatch (context.policy), Misuse.
+    StateConflict (state.quota), ContextMismatch (context.policy, context.expiry), Misuse.
     """
     _check_report(policy, report)
     issuers = [organisation.issuer_key for organisation in policy.organisations]
     check_snapshot(snapshot, scope=policy.scope, issuer_keys=issuers)
+    earliest = week_of(snapshot.issued_at)
+    if not earliest <= report.expiry_week <= earliest + policy.maximum_weeks:
+        # Every trustee would refuse it, and her quota place would be spent at the board.
+        raise ContextMismatch(Code.EXPIRY, "the report expires before now or later than the scope keeps any")
     if member.place not in snapshot.places:
         raise RollRefused(Code.NOT_ELIGIBLE, "this place is not in the current roll")
     index = _unused_index(committee, policy, member, period, spent_tags, randomness)
