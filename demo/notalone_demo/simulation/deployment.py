@@ -247,7 +247,7 @@ class Deployment:
         raise StateConflict(Code.BATCH_OPEN, f"the batch did not close {reasons}")
 
     def _closed_batches(self) -> int:
-        return self.board_store.state.scopes[self.policy.scope].number
+        return self.board.scope_record(self.policy.scope).number
 
     def _restore_board(self, state: object) -> None:
         if isinstance(state, BoardState):

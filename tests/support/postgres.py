@@ -1,0 +1,85 @@
+"""A PostgreSQL server of one test run: a temporary cluster on a free port of 127.0.0.1.
+
+`NOTALONE_POSTGRESQL` (a URL of a server where databases may be made) is used instead when set.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+_counter = 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
+    return places[0].parent if places else None
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a running server; skips the test with the reason when there can be none."""
+    given = os.environ.get("NOTALONE_POSTGRESQL")
+    if given:
+        yield given
+        return
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    prefix: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        try:
+            pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+        prefix = ["runuser", "-u", "postgres", "--"]
+    folder = Path(tempfile.mkdtemp(prefix="notalone-postgres-"))
+    if prefix:
+        shutil.chown(folder, "postgres", "postgres")
+    port = free_port()
+
+    def run(*words: str) -> None:
+        subprocess.run([*prefix, *words], check=True, cwd="/", capture_output=True, timeout=60)
+
+    data = str(folder / "data")
+    try:
+        run(str(binaries / "initdb"), "-D", data, "-A", "trust", "-U", "notalone", "--no-sync")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+        run(str(binaries / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://notalone@127.0.0.1:{port}/postgres"
+        finally:
+            run(str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(url: str) -> str:
+    """The URL of a fresh, empty database on that server."""
+    global _counter  # noqa: PLW0603 - one number for each database of this process
+    _counter += 1
+    name = f"notalone_{os.getpid()}_{_counter}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
