@@ -6,6 +6,8 @@ Exit codes: 0 as expected, 1 the outcome differs from the reference, 2 bad input
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import secrets
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ import typer
 from rich.console import Console
 
 from notalone_crypto.errors import NotAloneError
-from notalone_demo import views
+from notalone_demo import board_commands, views
 from notalone_demo.reports_file import read_story
 from notalone_demo.runner import Run
 
@@ -24,9 +26,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.add_typer(board_commands.app, name="board")
 
 BAD_INPUT = 2
 MIN_WIDTH = 110
+
+
+# Services are extras: the simulated demo needs none of their libraries.
+_SERVICES = (("trustee", "notalone_server.trustee.commands"),)
+for _name, _module in _SERVICES:
+    with contextlib.suppress(ImportError):
+        app.add_typer(importlib.import_module(_module).app, name=_name)
 
 
 @app.callback()

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from notalone_server.edge.redaction import log, log_exception
 
 GRACE_SECONDS = 10
+MAX_CONNECTIONS = 512  # each may hold one body in memory
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             server_header=False,
             proxy_headers=False,
             lifespan="off",
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from notalone_crypto.messages.evaluation import LogUpdate
 from notalone_crypto.messages.feed import FeedItem, FeedKind
+from notalone_server.trustee.memory import Memory
 
 Clock = Callable[[], int]
 """Seconds since 1970."""
@@ -35,11 +36,19 @@ class BoardPort(Protocol):
         """Deliver a cosignature."""
 
 
-class TrusteeStore(Protocol):
-    """Durable bytes; `save` returns only once they are durable, and replaces all or nothing."""
+class StoreUnavailable(Exception):
+    """Nothing was stored (full disk, read-only or unreachable database): nothing may be posted."""
 
-    def load(self) -> bytes | None:
+
+class StoreRefused(Exception):
+    """What is stored is not what this trustee stored: changed, mixed, or in use by another process."""
+
+
+class TrusteeStore(Protocol):
+    """Durable memory; `save` returns only once it is durable, all or nothing."""
+
+    def load(self) -> Memory | None:
         """What was saved last, or None on a new machine."""
 
-    def save(self, data: bytes) -> None:
-        """Replace what is stored."""
+    def save(self, memory: Memory) -> None:
+        """Make durable whatever changed since the last call."""

@@ -8,27 +8,45 @@ byte for byte from the stored outbox.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from notalone_crypto.errors import Code, CommitteeHalted, NotAloneError, StateConflict
+from notalone_crypto.codec import Reader
+from notalone_crypto.errors import Code, CommitteeHalted, MalformedInput, NotAloneError, StateConflict
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan, LogUpdate
 from notalone_crypto.messages.feed import CONFIDENTIAL_KINDS, Envelope, FeedItem, FeedKind, Nudge
 from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Header, Withdrawal
 from notalone_crypto.messages.roll import RollSnapshot
-from notalone_crypto.protocol import envelope, intake, persist
+from notalone_crypto.protocol import envelope, intake
 from notalone_crypto.protocol.accept import View
 from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.roll import check_snapshot
-from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState, TrusteeState
+from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState
 from notalone_crypto.protocol.withdraw import period_of
 from notalone_crypto.randomness import Randomness
+from notalone_server.trustee.memory import Durable, Memory
 from notalone_server.trustee.ports import BoardPort, Clock, TrusteeStore
 
 MAX_EARLY_POLLS = 200
+MAX_SNAPSHOTS = 64
 MAX_BAD_POLLS = 12
+IDLE_POLLS = 10  # after as many without news, see whether the board still has what it once showed
+ROLLED_BACK = (
+    "the board no longer shows items that this trustee already handled: it was restored from an old copy, "
+    "or it shows different pasts to different trustees. Nothing more is signed here. Tell the other "
+    "trustees' operators and the board's operator; have the board restored to its newest state; keep this "
+    "trustee's database as it is; then start this trustee again"
+)
+FORKED = (
+    "the board's log contradicts what this trustee cosigned before: it was forked. Nothing more is signed here. "
+    "Keep this trustee's database as evidence; tell the other trustees' operators and compare the newest "
+    "checkpoints with them; start this trustee again only when all agree which log is the true one"
+)
+_PROVEN = {Code.CONSISTENCY, Code.FORK}  # under the board's own signature
+ERASED_FILING = 17  # what stands in a filing's place once every trustee has read past it
 _POSTED_AS = {
     Outgoing.ACCEPTANCE: FeedKind.ACCEPTANCE,
     Outgoing.COMPLAINT: FeedKind.COMPLAINT,
@@ -42,18 +60,6 @@ _TOO_EARLY = {Code.OUT_OF_ORDER, Code.UNKNOWN_ENTRY, Code.BATCH_OPEN, Code.SCOPE
 
 
 @dataclass(slots=True)
-class Durable:
-    """Everything the service itself must not forget, beside the machine's state."""
-
-    handled: dict[bytes, set[int]] = field(default_factory=dict)  # scope -> sequence numbers
-    attempts: dict[bytes, dict[int, int]] = field(default_factory=dict)
-    filings: dict[bytes, bytes] = field(default_factory=dict)  # entry -> filing, until a batch takes it
-    snapshots: dict[bytes, list[bytes]] = field(default_factory=dict)
-    refusals: list[tuple[int, str]] = field(default_factory=list)  # (sequence, code), content-free
-    unposted: list[Post] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class TrusteeService:
     """One trustee's worker over its ports."""
 
@@ -64,20 +70,23 @@ class TrusteeService:
     clock: Clock
     randomness: Randomness
     approved_policies: frozenset[bytes]  # fingerprints the operator agreed to
+    memory: Memory = field(init=False, repr=False)
     machine: Machine = field(init=False)
-    durable: Durable = field(init=False)
     halted: str = field(init=False, default="")
     _last_codes: dict[int, Code] = field(init=False, default_factory=dict)
+    _quiet: dict[bytes, int] = field(init=False, default_factory=dict)  # polls since the board was compared
+    _missing: dict[bytes, int] = field(init=False, default_factory=dict)
+    _rolls: dict[bytes, RollSnapshot] = field(init=False, default_factory=dict)  # decoded once
 
     def __post_init__(self) -> None:
         """Load what was stored; what was not yet seen to arrive is posted again."""
-        stored = self.store.load()
-        state, self.durable = TrusteeState(), Durable()
-        if stored is not None:
-            parts = persist.load(stored, tuple)
-            state = parts[0]
-            self.durable = Durable(*parts[1:])
-        self.machine = Machine(self.committee, self.secrets, state)
+        self.memory = self.store.load() or Memory()
+        self.machine = Machine(self.committee, self.secrets, self.memory.state)
+
+    @property
+    def durable(self) -> Durable:
+        """What the service itself must not forget."""
+        return self.memory.durable
 
     def poll(self, scope_name: bytes) -> int:
         """Handle everything new in one scope's feed; how many items were handled.
@@ -86,12 +95,20 @@ class TrusteeService:
         stays halted: `halted` then says why, for the operator.
         """
         self._flush()
-        handled = self.durable.handled.setdefault(scope_name, set())
-        after = 0
-        while after + 1 in handled:
-            after += 1
-        items = {item.sequence: item for item in self.board.feed(scope_name, after)}
-        waiting = [items[number] for number in sorted(items) if number not in handled]
+        durable = self.durable
+        handled = durable.handled.setdefault(scope_name, {})
+        after = durable.done.setdefault(scope_name, 0)
+        compare = after > 0 and self._quiet.get(scope_name, IDLE_POLLS) >= IDLE_POLLS
+        items = {item.sequence: item for item in self.board.feed(scope_name, after - int(compare))}
+        if compare:
+            self._compare(scope_name, items.get(after))
+        waiting = [items[number] for number in sorted(items) if number > after and number not in handled]
+        # What is new is looked at again in the next poll: only then can an old copy be told from no news.
+        self._quiet[scope_name] = (
+            IDLE_POLLS
+            if waiting or self._missing.get(scope_name)
+            else (0 if compare else self._quiet.get(scope_name, 0) + 1)
+        )
         done = 0
         while waiting and not self.halted:
             left = [item for item in waiting if not self._handle(scope_name, item)]
@@ -101,6 +118,21 @@ class TrusteeService:
                 break
             waiting = left
         return done
+
+    def _compare(self, scope_name: bytes, item: FeedItem | None) -> None:
+        """Halt once the board kept failing to show the last item that was handled.
+
+        Attack: a board restored from an old copy counts its items anew, and
+        whoever only asks for higher numbers never learns of it.
+        """
+        known = self.durable.marks.get(scope_name, b"")
+        if not known or (item is not None and _mark(item) == known):
+            self._missing.pop(scope_name, None)
+            return
+        # One answer may be late or damaged on its way; a board that lost its past stays without it.
+        self._missing[scope_name] = self._missing.get(scope_name, 0) + 1
+        if self._missing[scope_name] >= MAX_BAD_POLLS:
+            self.halted = f"{Code.ROLLBACK}: {ROLLED_BACK}"
 
     def repeat_all(self, scope_name: bytes) -> None:
         """Post everything of the current and the last batch again, for a board that lost it."""
@@ -117,7 +149,6 @@ class TrusteeService:
         """One item: whether it is done with. State and posts are stored before anything is posted."""
         if self.halted:
             return False
-        handled = self.durable.handled[scope_name]
         try:
             posts = self._dispatch(scope_name, item)
         except CommitteeHalted as error:
@@ -126,17 +157,26 @@ class TrusteeService:
             return False
         except NotAloneError as error:
             if error.code == Code.ROLLBACK:
-                self.halted = str(error)
+                self.halted = f"{Code.ROLLBACK}: {ROLLED_BACK}"
                 self._save()
             self._last_codes[item.sequence] = error.code
             return False
-        handled.add(item.sequence)
+        self._done_with(scope_name, item.sequence, _mark(item))
         self.durable.attempts.get(scope_name, {}).pop(item.sequence, None)
         self._last_codes.pop(item.sequence, None)
         self.durable.unposted += posts
         self._save()
         self._flush()
         return True
+
+    def _done_with(self, scope_name: bytes, number: int, mark: bytes) -> None:
+        """Count an item as handled; the numbers below the first gap are one number."""
+        durable = self.durable
+        handled = durable.handled[scope_name]
+        handled[number] = mark
+        while durable.done[scope_name] + 1 in handled:
+            durable.done[scope_name] += 1
+            durable.marks[scope_name] = handled.pop(durable.done[scope_name])
 
     def _give_up_on_old(self, scope_name: bytes, left: list[FeedItem]) -> None:
         """Count one failed poll for each item; refuse those that can no longer become good.
@@ -148,14 +188,22 @@ class TrusteeService:
             attempts[item.sequence] = attempts.get(item.sequence, 0) + 1
             code = self._last_codes.get(item.sequence, Code.OUT_OF_ORDER)
             limit = MAX_EARLY_POLLS if code in _TOO_EARLY else MAX_BAD_POLLS
-            if attempts[item.sequence] >= limit:
+            if attempts[item.sequence] >= limit and code in _PROVEN:
+                self.halted = f"{code}: {FORKED}"
+            elif attempts[item.sequence] >= limit:
                 self.durable.refusals.append((item.sequence, code.value))
-                self.durable.handled[scope_name].add(item.sequence)
+                self._done_with(scope_name, item.sequence, b"")
                 del attempts[item.sequence]
         self._save()
 
     def _dispatch(self, scope_name: bytes, item: FeedItem) -> list[Post]:
-        kind = FeedKind(item.kind)
+        if item.kind == ERASED_FILING:
+            # This trustee's bundle is gone: it can take no part in that entry any more.
+            raise MalformedInput(Code.LENGTH, "a filing whose bundles the board erased")
+        try:
+            kind = FeedKind(item.kind)
+        except ValueError as error:
+            raise MalformedInput(Code.RANGE, "an item of a kind that does not exist") from error
         if kind in CONFIDENTIAL_KINDS:
             opened = envelope.open_for(
                 self.committee, scope_name, item.kind, Envelope.decode(item.payload), self.secrets.channel_key
@@ -185,7 +233,7 @@ class TrusteeService:
         check_snapshot(snapshot, scope=scope_name, issuer_keys=issuers, minimum=0)
         kept = self.durable.snapshots.setdefault(scope_name, [])
         kept.append(payload)
-        del kept[:-64]
+        del kept[:-MAX_SNAPSHOTS]
         return []
 
     def _filing(self, scope_name: bytes, payload: bytes) -> list[Post]:
@@ -271,27 +319,22 @@ class TrusteeService:
 
     def _view(self, scope: ScopeState) -> View:
         now = self.clock()
-        known = [RollSnapshot.decode(data) for data in self.durable.snapshots.get(scope.policy.scope, [])]
+        known = [self._decoded(data) for data in self.durable.snapshots.get(scope.policy.scope, [])]
         newest = {(snapshot.issuer_key, snapshot.cohort): snapshot for snapshot in known}
         return View(
             self.committee, scope.policy, known, newest, period_of(now, scope.policy.period_days), now
         )
 
+    def _decoded(self, data: bytes) -> RollSnapshot:
+        known = self._rolls.get(data)
+        if known is None:
+            if len(self._rolls) >= 2 * MAX_SNAPSHOTS:
+                self._rolls.clear()
+            known = self._rolls[data] = RollSnapshot.decode(data)
+        return known
+
     def _save(self) -> None:
-        durable = self.durable
-        self.store.save(
-            persist.dump(
-                (
-                    self.machine.state,
-                    durable.handled,
-                    durable.attempts,
-                    durable.filings,
-                    durable.snapshots,
-                    durable.refusals,
-                    durable.unposted,
-                )
-            )
-        )
+        self.store.save(self.memory)
 
     def _flush(self) -> None:
         """Post what is stored and not yet posted; a kill in between only posts it twice."""
@@ -321,3 +364,21 @@ def _outgoing_of(kind: FeedKind) -> Outgoing:
         FeedKind.ROUND_ONE: Outgoing.ROUND_ONE,
         FeedKind.ROUND_TWO: Outgoing.ROUND_TWO,
     }[kind]
+
+
+def _mark(item: FeedItem) -> bytes:
+    """By which the same item is known again: its kind, and its content where that is signed.
+
+    A filing keeps its mark when the board erased its bundles.
+    """
+    try:
+        if item.kind == FeedKind.FILING:
+            return bytes([FeedKind.FILING]) + Filing.decode(item.payload).fingerprint
+        if item.kind == ERASED_FILING:
+            reader = Reader(item.payload)
+            return bytes([FeedKind.FILING]) + [reader.variable() for _ in range(3)][2]
+    except NotAloneError:
+        return b""
+    if item.kind == FeedKind.SNAPSHOT:
+        return bytes([item.kind]) + hashlib.sha256(item.payload).digest()
+    return bytes([item.kind])

@@ -1,0 +1,121 @@
+"""The trustee's process: settings to running worker, and the operator's own page.
+
+Owns the wiring, start and stop. Refuses to start with keys, manifest and
+database that do not belong together. Nobody calls a trustee: its one port is
+for the operator, and shows nothing about people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+
+from notalone_crypto.errors import Code, Fault, Misuse
+from notalone_crypto.messages.committee import ScopePolicy
+from notalone_crypto.primitives.hashing import digest
+from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
+from notalone_crypto.suite import Tag
+from notalone_server.edge import database, process, redaction
+from notalone_server.edge.clock import system_clock
+from notalone_server.edge.metrics import Metrics, operations_app
+from notalone_server.edge.rng import system_randomness
+from notalone_server.trustee import page
+from notalone_server.trustee.board_client import HttpBoard
+from notalone_server.trustee.ceremony import read_signed_manifest
+from notalone_server.trustee.keyfile import KeyFile, read_key_file, read_passphrase
+from notalone_server.trustee.ports import Clock
+from notalone_server.trustee.service import TrusteeService
+from notalone_server.trustee.settings import TrusteeSettings, read_settings
+from notalone_server.trustee.store import SqlStore
+from notalone_server.trustee.worker import COUNTERS, GAUGES, Worker
+
+_CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+def load_keys(settings: TrusteeSettings) -> tuple[Committee, KeyFile, TrusteeSecrets]:
+    """Manifest and secrets that belong together. Raises Misuse, VerificationFailed, ContextMismatch."""
+    signed = read_signed_manifest(settings.manifest)
+    committee = Committee.verified(signed, bytes.fromhex(settings.manifest_fingerprint))
+    own = read_key_file(settings.key_file, read_passphrase(settings.passphrase_file))
+    if own.secrets is None or own.manifest != committee.fingerprint:
+        raise Misuse(
+            Code.COMMITTEE,
+            "the key file does not belong to this manifest: finish the ceremony, or name the right files",
+            fault=Fault.OPERATOR,
+        )
+    return committee, own, own.secrets
+
+
+def scope_name(instance: str, name: str) -> bytes:
+    """A scope's 32-byte identifier, as its policy derives it."""
+    return digest(Tag.POLICY, b"scope", instance.encode(), name.encode())
+
+
+def assemble(settings: TrusteeSettings, clock: Clock = system_clock) -> Worker:
+    """Open everything the settings name; the database is read before the board is asked anything."""
+    committee, own, secrets = load_keys(settings)
+    engine = database.open_engine(settings.database_url())
+    database.migrate(engine, "trustee")
+    store = SqlStore(engine, own.storage_key, system_randomness)
+    board = HttpBoard(
+        settings.board, committee.fingerprint, own.index, own.keys.signing_key, clock, system_randomness
+    )
+    approved = frozenset(bytes.fromhex(one) for one in settings.approved_policies)
+
+    def build() -> TrusteeService:
+        return TrusteeService(committee, secrets, board, store, clock, system_randomness, approved)
+
+    instance = committee.manifest.parameters.instance
+    scopes = [(name, scope_name(instance, name)) for name in settings.scopes]
+    metrics = Metrics("trustee", COUNTERS, GAUGES)
+    return Worker(build, scopes, clock, metrics, settings.longest_wait_polls)
+
+
+def operations(worker: Worker, clock: Clock, title: str) -> FastAPI:
+    """Status page, health, readiness and metrics, for the operator alone."""
+    app = operations_app(worker.metrics, lambda: worker.is_ready)
+
+    @app.middleware("http")
+    async def ages(request: Request, call_next: Callable[[Request], object]) -> Response:
+        if worker.last_contact:
+            worker.metrics.put("seconds_since_board", max(0, clock() - worker.last_contact))
+        answer: Response = await call_next(request)  # type: ignore[misc]
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["Content-Security-Policy"] = _CSP
+        return answer
+
+    @app.get("/")
+    def status(lang: str = "") -> Response:
+        language = "fr" if lang == "fr" else "en"
+        return Response(page.render(worker, clock(), title, language), media_type="text/html; charset=utf-8")
+
+    return app
+
+
+def run(config: Path) -> None:
+    """Run one trustee until it is told to stop. Raises NotAloneError, StoreRefused when it cannot start."""
+    settings = read_settings(config)
+    redaction.configure("trustee")
+    worker = assemble(settings)
+    committee, own, _ = load_keys(settings)
+    title = committee.manifest.parameters.trustees[own.index - 1]
+    loop = process.Periodic("trustee", settings.poll_seconds, worker.step)
+    try:
+        process.serve_operations(
+            operations(worker, system_clock, title),
+            (settings.operations_host, settings.operations_port),
+            [loop],
+        )
+    finally:
+        worker.stop()
+
+
+def policy_summary(path: Path) -> tuple[ScopePolicy, bytes]:
+    """A policy's file and its fingerprint, for the operator to read before approving."""
+    try:
+        policy = ScopePolicy.decode(path.read_bytes())
+    except OSError as error:
+        raise Misuse(Code.MISUSE, f"cannot read {path}", fault=Fault.OPERATOR) from error
+    return policy, policy.fingerprint

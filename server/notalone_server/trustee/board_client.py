@@ -1,0 +1,138 @@
+"""The board over HTTP, as one trustee sees it.
+
+Owns signed requests, time-outs and bounds on what is read. Refuses to know
+what the messages mean, and to follow the board anywhere else (no redirects).
+Whatever goes wrong on the way is BoardUnreachable: the next poll tries again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from notalone_crypto.errors import Code, NotAloneError, StateConflict
+from notalone_crypto.messages.evaluation import LogUpdate
+from notalone_crypto.messages.feed import FeedItem, FeedKind
+from notalone_crypto.primitives.signing import SigningKey
+from notalone_crypto.randomness import Randomness
+from notalone_server.edge.octets import MEDIA_TYPE, frame, unframe
+from notalone_server.edge.signing import authorization
+from notalone_server.trustee.ports import BoardUnreachable, Clock
+
+TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+MAX_PAGE: Final = 26 << 20  # a page of the feed, or one item of the longest kind
+MAX_FEED: Final = 64 << 20
+_TEMPORARY: Final = frozenset({401, 408, 425, 428, 429})
+_SERVER_ERROR: Final = 500
+
+
+@dataclass(slots=True)
+class HttpBoard:
+    """BoardPort over HTTP. Not shared between threads."""
+
+    address: str  # scheme, host and port; no path
+    committee: bytes  # the manifest's fingerprint: the requests' audience
+    index: int
+    key: SigningKey = field(repr=False)
+    clock: Clock
+    randomness: Randomness
+    transport: httpx.BaseTransport | None = None
+    refused_posts: int = field(init=False, default=0)
+    _client: httpx.Client = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """One connection pool; nothing from the environment changes where requests go."""
+        self._client = httpx.Client(
+            base_url=self.address,
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            trust_env=False,
+            transport=self.transport,
+        )
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._client.close()
+
+    def feed(self, scope: bytes, after: int) -> tuple[FeedItem, ...]:
+        """Items above a sequence number, all pages of them up to MAX_FEED bytes."""
+        items: list[FeedItem] = []
+        read = 0
+        while read < MAX_FEED:
+            page = self._items(scope, after)
+            if not page:
+                break
+            items += page
+            read += sum(len(item.payload) for item in page)
+            newest = max(item.sequence for item in page)
+            if newest <= after:  # a board that repeats itself must not keep us here
+                break
+            after = newest
+        return tuple(items)
+
+    def log_update(self, index: int, from_size: int) -> LogUpdate:
+        """Checkpoint and proofs. Raises StateConflict (state.out_of_order) when there are none."""
+        status, body = self._request("GET", f"/v1/log/updates/{index}/{from_size}")
+        if status != httpx.codes.OK:
+            raise StateConflict(Code.OUT_OF_ORDER, "the board has no such leaf")
+        return LogUpdate.decode(body)
+
+    def post(self, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
+        """Deliver a message. The board knows the sender by the request's signature."""
+        del trustee
+        self._deliver(f"/v1/scopes/{scope.hex()}/posts/{int(kind)}", payload)
+
+    def post_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+        """Deliver an owner's sealed path."""
+        self._deliver(f"/v1/scopes/{scope.hex()}/paths", frame([recipient, sealed]))
+
+    def post_cosignature(self, data: bytes) -> None:
+        """Deliver a cosignature."""
+        self._deliver("/v1/log/cosignatures", data)
+
+    def _items(self, scope: bytes, after: int) -> list[FeedItem]:
+        status, body = self._request("GET", f"/v1/scopes/{scope.hex()}/feed/{after}")
+        if status != httpx.codes.OK:
+            raise BoardUnreachable("the board does not serve this scope (yet)")
+        try:
+            items = [FeedItem.decode(data) for data in unframe(body)]
+        except NotAloneError as error:
+            raise BoardUnreachable("the board's answer is damaged") from error
+        return [item for item in items if item.scope == scope]
+
+    def _deliver(self, path: str, body: bytes) -> None:
+        status, _ = self._request("POST", path, body)
+        if status not in {httpx.codes.OK, httpx.codes.NO_CONTENT}:
+            # For good: it is too late for this message, and what comes after it must not wait for ever.
+            self.refused_posts += 1
+
+    def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Status and body, for an answer that says something. Raises BoardUnreachable."""
+        header = authorization(
+            self.key, f"trustee/{self.index}", self.committee, method, path, body, self.clock(), self.randomness
+        )
+        headers = {"Authorization": header, "Accept": MEDIA_TYPE}
+        if method == "POST":
+            headers["Content-Type"] = MEDIA_TYPE
+        try:
+            with self._client.stream(method, path, content=body or None, headers=headers) as answer:
+                data = bytearray()
+                for piece in answer.iter_bytes():
+                    data += piece
+                    if len(data) > MAX_PAGE:
+                        raise BoardUnreachable("the board's answer does not end")
+                status = answer.status_code
+                kind = answer.headers.get("content-type", "")
+        except httpx.HTTPError as error:
+            raise BoardUnreachable("no connection to the board") from error
+        except httpx.InvalidURL as error:
+            raise BoardUnreachable("the board's address is no address") from error
+        if status == httpx.codes.UNAUTHORIZED:
+            raise BoardUnreachable("the board refuses this trustee: is the clock right, the manifest the same?")
+        if status in _TEMPORARY or status >= _SERVER_ERROR:
+            raise BoardUnreachable("the board cannot answer now")
+        if status == httpx.codes.OK and kind != MEDIA_TYPE:
+            raise BoardUnreachable("something else answers at the board's address")
+        return status, bytes(data)

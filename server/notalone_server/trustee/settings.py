@@ -1,0 +1,137 @@
+"""A trustee's settings: one TOML file, checked whole before anything starts.
+
+Owns names, ranges and defaults. Refuses secrets: the file names the files that
+hold them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from notalone_crypto.errors import Code, Fault, Misuse
+from notalone_server.edge.secretfile import read_secret
+
+_FINGERPRINT = 64
+
+TEMPLATE = """\
+# One trustee. Paths are seen from this file's folder.
+board = "https://board.example"           # scheme, host and port
+manifest = "ceremony/manifest.signed"
+manifest_fingerprint = ""                 # as compared aloud at the ceremony
+key_file = "trustee.key"
+passphrase_file = "passphrase"            # mode 0600
+database = "sqlite:///trustee.sqlite"     # or postgresql+psycopg://user@host/name
+# database_password_file = "database.password"
+scopes = []                               # names of the scopes to serve
+approved_policies = []                    # fingerprints of the rules you read and agree to
+operations_host = "127.0.0.1"             # status page, health, metrics: for you alone
+operations_port = 8601
+"""
+
+
+class TrusteeSettings(BaseSettings):
+    """See TEMPLATE."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="NOTALONE_TRUSTEE_")
+
+    board: str
+    manifest: Path
+    manifest_fingerprint: str
+    key_file: Path
+    passphrase_file: Path
+    database: str = "sqlite:///trustee.sqlite"
+    database_password_file: Path | None = None
+    scopes: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
+    approved_policies: tuple[str, ...] = ()
+    operations_host: str = "127.0.0.1"
+    operations_port: int = Field(default=8601, ge=0, le=65535)
+    poll_seconds: float = Field(default=0.5, ge=0.01, le=60)
+    longest_wait_polls: int = Field(default=64, ge=1)
+
+    @field_validator("manifest_fingerprint")
+    @classmethod
+    def _one(cls, value: str) -> str:
+        return _fingerprint(value)
+
+    @field_validator("approved_policies")
+    @classmethod
+    def _each(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_fingerprint(value) for value in values)
+
+    @field_validator("board")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.query:
+            raise ValueError("an address such as https://board.example, without a path")
+        if parts.scheme == "http" and not (host.endswith(".onion") or host == "localhost" or _loopback(host)):
+            raise ValueError("http is for this machine and onion services only; use https")
+        return value.rstrip("/")
+
+    @field_validator("database")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        try:
+            parsed = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("not a database URL") from error
+        if parsed.password:
+            raise ValueError("put the password into database_password_file")
+        return value
+
+    def database_url(self) -> str:
+        """The URL with its password. Raises Misuse for a password file that others may read."""
+        url = make_url(self.database)
+        if self.database_password_file is not None:
+            secret = read_secret(self.database_password_file).decode("utf-8").strip()
+            url = url.set(password=secret)
+        return url.render_as_string(hide_password=False)
+
+
+def read_settings(path: Path) -> TrusteeSettings:
+    """The settings in a file; relative files in it are beside it.
+
+    Raises: Misuse (the operator's fault), with the names of what is wrong.
+    """
+    try:
+        settings = TrusteeSettings(**tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misuse(Code.MISUSE, f"{path} cannot be read as TOML", fault=Fault.OPERATOR) from error
+    folder = path.resolve().parent
+    beside = {
+        name: folder / value
+        for name in ("manifest", "key_file", "passphrase_file", "database_password_file")
+        if (value := getattr(settings, name)) is not None
+    }
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        place = url.set(database=str(folder / str(url.database)))
+        return settings.model_copy(update={**beside, "database": place.render_as_string()})
+    return settings.model_copy(update=beside)
+
+
+def _fingerprint(value: str) -> str:
+    text = "".join(value.split()).lower()
+    if len(text) != _FINGERPRINT or set(text) - set("0123456789abcdef"):
+        raise ValueError("a fingerprint is sixteen groups of four hexadecimal digits")
+    return text
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,236 @@
+"""A trustee's database: every value encrypted, and all of them bound together.
+
+Owns tables, encryption at rest and the check that what is read is what was
+written. Refuses to know what the values mean (rows.py). The database shows how
+many values there are, how long they are and to which scope they belong, no more.
+
+Attack: whoever can write to the database changes, swaps, removes or brings
+back single rows, so that the trustee forgets a withdrawal or counts a tag
+anew. A keyed sum over all rows is kept in the head (an incremental multiset
+hash: Clarke et al., ASIACRYPT 2003), so that only a whole old copy fits together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlalchemy as sa
+from nacl import bindings
+from nacl.exceptions import CryptoError
+from sqlalchemy.exc import SQLAlchemyError
+
+from notalone_crypto.codec import join
+from notalone_crypto.errors import NotAloneError
+from notalone_crypto.randomness import Randomness
+from notalone_server.edge import database
+from notalone_server.trustee import rows
+from notalone_server.trustee.memory import Memory
+from notalone_server.trustee.ports import StoreRefused, StoreUnavailable
+from notalone_server.trustee.rows import Differ, Kind, Place, Row
+
+KEY_LENGTH: Final = 32
+_NONCE_LENGTH: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+_MODULUS: Final = 1 << 256
+_FORMAT: Final = b"NotAlone-v1 trustee rows"
+
+metadata = sa.MetaData()
+table = sa.Table(
+    "trustee_rows",
+    metadata,
+    sa.Column("scope", sa.LargeBinary(32), primary_key=True),
+    sa.Column("kind", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.LargeBinary(32), primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+head = sa.Table(
+    "trustee_head",
+    metadata,
+    sa.Column("number", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+_TAMPERED: Final = (
+    "the database does not fit this trustee's key file, or somebody changed it. Nothing was started. Do not "
+    "delete it: keep a copy, tell the other operators, and restore the newest backup of database and key file"
+)
+_SHARED: Final = "another process uses this trustee's database; exactly one may"
+
+
+@dataclass(slots=True)
+class SqlStore:
+    """The memory in a database; a save writes what changed, in one transaction."""
+
+    engine: sa.Engine
+    key: bytes = field(repr=False)  # KEY_LENGTH bytes, from the operator's key file
+    randomness: Randomness
+    _differ: Differ | None = field(init=False, default=None)
+    _index: dict[Place, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
+    _sum: int = field(init=False, default=0)
+    _revision: int = field(init=False, default=0)
+
+    def load(self) -> Memory | None:
+        """What was saved last, or None in an empty database.
+
+        Raises: StoreRefused for anything that this trustee did not write, StoreUnavailable.
+        """
+        try:
+            with database.read(self.engine) as connection:
+                top = connection.execute(sa.select(head.c.revision, head.c.body)).one_or_none()
+                stored = connection.execute(sa.select(table)).all()
+        except SQLAlchemyError as error:
+            raise StoreUnavailable("the database cannot be read") from error
+        self._index, self._sum, self._revision = {}, 0, 0
+        self._differ = Differ(self._stored_keys)
+        if top is None and not stored:
+            return None
+        if top is None:
+            raise StoreRefused(_TAMPERED)
+        bodies: dict[Place, list[bytes]] = {}
+        for scope, kind, name, sealed in stored:
+            opened = self._open(join(bytes(scope), bytes([kind]), bytes(name)), bytes(sealed))
+            length = int.from_bytes(opened[:4], "big")
+            key, body = opened[4 : 4 + length], opened[4 + length :]
+            place = (bytes(scope), Kind(kind))
+            bodies.setdefault(place, []).append(body)
+            self._count(place, key, self._element(place, key, body))
+        revision, total = top.revision, self._open(join(_FORMAT), bytes(top.body))
+        if not hmac.compare_digest(total, self._head(revision)):
+            raise StoreRefused(_TAMPERED)
+        self._revision = revision
+        try:
+            memory = rows.restore(bodies)
+        except (NotAloneError, ValueError, TypeError, IndexError) as error:
+            raise StoreRefused(_TAMPERED) from error
+        # Reading back must give exactly what is stored; this also primes the differ.
+        if self._fresh(self._differ.changes(memory)):
+            raise StoreRefused(_TAMPERED)
+        self._differ.settled(memory)
+        return memory
+
+    def save(self, memory: Memory) -> None:
+        """Write what changed since the last call; durable when this returns.
+
+        Raises: StoreUnavailable, StoreRefused. After either, `load` first: the
+        memory is ahead of the database.
+        """
+        differ, self._differ = self._differ, None
+        if differ is None:
+            raise StoreUnavailable("the database failed before; load it again")
+        fresh = self._fresh(differ.changes(memory))
+        for row, element in fresh:
+            self._count((row.scope, row.kind), row.key, element)
+        try:
+            with database.write(self.engine) as connection:
+                self._write(connection, [row for row, _ in fresh])
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreUnavailable("the database takes no writes (full, read-only or away)") from error
+        self._revision += 1
+        differ.settled(memory)
+        self._differ = differ
+
+    def _write(self, connection: sa.Connection, fresh: list[Row]) -> None:
+        revision = self._revision + 1
+        body = self._seal(join(_FORMAT), self._head(revision))
+        if self._revision:
+            # Attack or accident: a second process with the same keys would answer with other values.
+            moved = connection.execute(
+                sa.update(head).where(head.c.revision == self._revision).values(revision=revision, body=body)
+            )
+            if moved.rowcount != 1:
+                raise StoreRefused(_SHARED)
+        elif connection.execute(sa.select(head.c.number)).first() is not None:
+            raise StoreRefused(_SHARED)
+        else:
+            connection.execute(sa.insert(head).values(number=1, revision=revision, body=body))
+        places = [
+            {"at_scope": row.scope, "at_kind": int(row.kind), "at_name": self._name(row), "row": row} for row in fresh
+        ]
+        if not places:
+            return
+        same = (
+            (table.c.scope == sa.bindparam("at_scope"))
+            & (table.c.kind == sa.bindparam("at_kind"))
+            & (table.c.name == sa.bindparam("at_name"))
+        )
+        connection.execute(
+            sa.delete(table).where(same), [{key: one[key] for key in one if key != "row"} for one in places]
+        )
+        written = [
+            {
+                "scope": row.scope,
+                "kind": int(row.kind),
+                "name": self._name(row),
+                "body": self._seal(
+                    join(row.scope, bytes([row.kind]), self._name(row)),
+                    len(row.key).to_bytes(4, "big") + row.key + row.body,
+                ),
+            }
+            for row in fresh
+            if row.body is not None
+        ]
+        if written:
+            connection.execute(sa.insert(table), written)
+
+    def _fresh(self, changes: Iterable[Row]) -> list[tuple[Row, int]]:
+        """The rows that are not stored as they are, the last of each place, with what they add to the sum."""
+        latest = {(row.scope, row.kind, row.key): row for row in changes}
+        fresh = []
+        for row in latest.values():
+            place = (row.scope, row.kind)
+            known = self._index.get(place, {}).get(row.key, 0)
+            element = 0 if row.body is None else self._element(place, row.key, row.body)
+            if element != known:
+                fresh.append((row, element))
+        return fresh
+
+    def _count(self, place: Place, key: bytes, element: int) -> None:
+        known = self._index.setdefault(place, {})
+        self._sum = (self._sum - known.pop(key, 0) + element) % _MODULUS
+        if element:
+            known[key] = element
+
+    def _stored_keys(self, place: Place) -> Iterable[bytes]:
+        return tuple(self._index.get(place, ()))
+
+    def _keyed(self, purpose: bytes, data: bytes) -> bytes:
+        return hashlib.blake2b(data, digest_size=32, key=self.key, person=purpose).digest()
+
+    def _name(self, row: Row) -> bytes:
+        return self._keyed(b"row name", join(row.scope, bytes([row.kind]), row.key))
+
+    def _element(self, place: Place, key: bytes, body: bytes) -> int:
+        return int.from_bytes(self._keyed(b"row sum", join(place[0], bytes([place[1]]), key) + body), "big") or 1
+
+    def _head(self, revision: int) -> bytes:
+        size = sum(len(keys) for keys in self._index.values())
+        return revision.to_bytes(8, "big") + size.to_bytes(8, "big") + self._sum.to_bytes(32, "big")
+
+    def _sealing_key(self) -> bytes:
+        return self._keyed(b"row sealing", b"")
+
+    def _seal(self, context: bytes, plaintext: bytes) -> bytes:
+        nonce = self.randomness(_NONCE_LENGTH)
+        sealed = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+            plaintext, context, nonce, self._sealing_key()
+        )
+        return nonce + sealed
+
+    def _open(self, context: bytes, sealed: bytes) -> bytes:
+        try:
+            return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+                sealed[_NONCE_LENGTH:], context, sealed[:_NONCE_LENGTH], self._sealing_key()
+            )
+        except (CryptoError, ValueError) as error:
+            raise StoreRefused(_TAMPERED) from error
+
+
+def ready(engine: sa.Engine) -> bool:
+    """Whether the database answers. Raises SQLAlchemyError."""
+    with database.read(engine) as connection:
+        connection.execute(sa.select(head.c.revision)).one_or_none()
+    return True

@@ -1,0 +1,147 @@
+"""The worker around the service: when to poll, what to do when something fails, what the operator is told.
+
+Owns retries and the operator's view. Refuses to decide anything about the
+protocol: a service that cannot store or fails in an unforeseen way is thrown
+away and read again from its database, as after a crash.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+
+from notalone_crypto.errors import NotAloneError
+from notalone_server.edge.metrics import Metrics
+from notalone_server.edge.redaction import log, log_exception
+from notalone_server.trustee.ports import BoardUnreachable, Clock, StoreRefused, StoreUnavailable
+from notalone_server.trustee.service import TrusteeService
+
+COUNTERS = ("polls_total", "items_total", "board_unreachable_total", "store_failures_total", "restarts_total")
+GAUGES = ("halted", "seconds_since_board", "refused_items", "refused_posts")
+_MAX_ROUNDS = 100
+
+
+@unique
+class Condition(StrEnum):
+    """What the operator has to know at a glance."""
+
+    STARTING = "starting"
+    WORKING = "working"
+    NO_BOARD = "no_board"
+    NO_STORE = "no_store"
+    FAILING = "failing"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeView:
+    """One scope on the status page: nothing in it is about a person."""
+
+    name: str
+    batches: int
+    phase: str
+    active: bool
+
+
+@dataclass(slots=True)
+class Worker:
+    """Polls every scope; safe to ask for its condition from another thread."""
+
+    build: Callable[[], TrusteeService]
+    scopes: Sequence[tuple[str, bytes]]  # name and 32-byte identifier
+    clock: Clock
+    metrics: Metrics
+    longest_wait: int = 64
+    condition: Condition = field(init=False, default=Condition.STARTING)
+    detail: str = field(init=False, default="")
+    last_contact: int = field(init=False, default=0)
+    views: tuple[ScopeView, ...] = field(init=False, default=())
+    _service: TrusteeService | None = field(init=False, default=None)
+    _failures: int = field(init=False, default=0)
+    _skip: int = field(init=False, default=0)
+    _stopping: threading.Event = field(init=False, default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """End after the item in progress; what is stored is whole at any time."""
+        self._stopping.set()
+
+    def step(self) -> None:
+        """Poll until nothing moves, unless the last failures ask for a pause."""
+        if self._skip > 0:
+            self._skip -= 1
+            return
+        if self.condition == Condition.HALTED:
+            return
+        try:
+            self._work()
+        except BoardUnreachable as error:
+            self._failed(Condition.NO_BOARD, str(error) or "no answer", "board_unreachable_total")
+        except StoreUnavailable as error:
+            self._service = None  # its memory is ahead of the database
+            self._failed(Condition.NO_STORE, str(error), "store_failures_total")
+        except StoreRefused as error:
+            self._service = None
+            self._halt(str(error))
+        except Exception as error:  # noqa: BLE001 - as after a crash: read again what is stored
+            self._service = None
+            log_exception("poll failed", error)
+            told = str(error) if isinstance(error, NotAloneError) else type(error).__name__
+            self._failed(Condition.FAILING, told, "restarts_total")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the last poll reached the board and stored what it learned."""
+        return self.condition == Condition.WORKING
+
+    def _work(self) -> None:
+        service = self._service
+        if service is None:
+            service = self._service = self.build()
+        for _ in range(_MAX_ROUNDS):
+            moved = 0
+            for _, scope in self.scopes:
+                if self._stopping.is_set():
+                    return
+                moved += service.poll(scope)
+                self.metrics.count("polls_total")
+                if service.halted:
+                    self._look(service)
+                    self._halt(service.halted)
+                    return
+            for _ in range(moved):
+                self.metrics.count("items_total")
+            self._reached(service)
+            if not moved:
+                return
+
+    def _reached(self, service: TrusteeService) -> None:
+        self._failures, self.detail = 0, ""
+        if self.condition != Condition.WORKING:
+            log().info("working")
+        self.condition, self.last_contact = Condition.WORKING, self.clock()
+        self._look(service)
+
+    def _look(self, service: TrusteeService) -> None:
+        found = []
+        for name, scope in self.scopes:
+            state = service.machine.state.scopes.get(scope)
+            number, phase = (0, "idle") if state is None else (state.number, state.phase.value)
+            found.append(ScopeView(name, number, phase, state is not None))
+        self.views = tuple(found)
+        self.metrics.put("refused_items", len(service.durable.refusals))
+        self.metrics.put("refused_posts", getattr(service.board, "refused_posts", 0))
+
+    def _failed(self, condition: Condition, detail: str, counter: str) -> None:
+        if self.condition != condition:
+            log().warning("cannot work", kind=condition.value)
+        self.condition, self.detail = condition, detail
+        self.metrics.count(counter)
+        self._failures += 1
+        self._skip = min(2 ** min(self._failures, 16), self.longest_wait) - 1
+
+    def _halt(self, reason: str) -> None:
+        self.condition, self.detail = Condition.HALTED, reason
+        self.metrics.put("halted", 1)
+        log().error("halted", kind=reason.split(":", 1)[0][:40])

@@ -1,0 +1,334 @@
+"""A trustee's database: what is read is what was written, or nothing; a step costs what it changed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from tests.support.stories import Story, plan
+
+from notalone_demo.simulation.deployment import Deployment
+from notalone_demo.simulation.network import Faults, Killed
+from notalone_server.edge import database
+from notalone_server.edge.rng import system_randomness
+from notalone_server.trustee import store as stores
+from notalone_server.trustee.memory import Memory, TrackedDict, TrackedSet, whole
+from notalone_server.trustee.ports import StoreRefused, StoreUnavailable
+from notalone_server.trustee.service import TrusteeService
+from notalone_server.trustee.store import SqlStore
+
+KEY = bytes(range(32))
+
+
+def open_store(path: Path | None = None, key: bytes = KEY) -> SqlStore:
+    engine = database.open_engine("sqlite://" if path is None else f"sqlite:///{path}")
+    database.migrate(engine, "trustee")
+    return SqlStore(engine, key, system_randomness)
+
+
+class Checked:
+    """The real store; after every save a second one reads it all back. May die before or after a save."""
+
+    def __init__(self, path: Path | None = None, faults: Faults | None = None) -> None:
+        self.store = open_store(path)
+        self.faults = faults or Faults()
+        self.saves = 0
+        self.written: list[int] = []
+
+    def load(self) -> Memory | None:
+        return self.store.load()
+
+    def save(self, memory: Memory) -> None:
+        if self.faults.strikes(self.faults.kill):
+            raise Killed
+        self.store.save(memory)
+        self.saves += 1
+        second = SqlStore(self.store.engine, KEY, system_randomness).load()
+        assert second is not None
+        assert whole(second) == whole(memory)
+        if self.faults.strikes(self.faults.kill):
+            raise Killed
+
+
+def with_sql(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Checked]) -> dict[int, Checked]:
+    """The simulation on real databases."""
+    made: dict[int, Checked] = {}
+
+    def start(self: Deployment, index: int) -> None:
+        stored = made.setdefault(index, make())
+        self.trustees[index] = TrusteeService(
+            self.committee, self.secrets[index], self.links[index], stored, self.clock, self.randomness,
+            frozenset({self.policy.fingerprint}),
+        )  # fmt: skip
+
+    monkeypatch.setattr(Deployment, "start_trustee", start)
+    return made
+
+
+def tell(story: Story) -> None:
+    story.file(0, {1: 0}, 2, peers=True)
+    story.file(1, {1: 0}, 2, peers=True)
+    story.file(2, {1: 1}, 3)
+    story.batch()
+    story.withdraw(2)
+    story.file(3, {1: 0}, 2)
+    story.batch()
+
+
+def test_every_save_reads_back_as_the_same_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_sql(monkeypatch, Checked)
+    story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"sql")
+    tell(story)
+    assert story.observed() == story.expected
+    assert story.expected
+    assert all(one.saves > 20 for one in made.values())
+
+
+def test_killed_around_any_save_the_outcome_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = Faults(choices=random.Random(5))
+    with_sql(monkeypatch, lambda: Checked(faults=faults))
+    story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"sql kill", faults)
+    faults.kill = 0.05
+    tell(story)
+    faults.calm()
+    assert story.deployment.kills > 3
+    assert story.observed() == story.expected
+    assert story.expected
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A trustee's database after two batches, as a file's bytes."""
+    path = tmp_path_factory.mktemp("trustee") / "trustee.db"
+    with pytest.MonkeyPatch.context() as patch:
+        files = iter([path])
+        with_sql(patch, lambda: Checked(next(files, None)))
+        story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"filled")
+        tell(story)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def copy(filled: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "copy.db"
+    path.write_bytes(filled)
+    return path
+
+
+def change(path: Path, statement: str) -> None:
+    with database.write(database.open_engine(f"sqlite:///{path}")) as connection:
+        assert connection.exec_driver_sql(statement).rowcount > 0
+
+
+def refused(path: Path, key: bytes = KEY) -> None:
+    with pytest.raises(StoreRefused, match="somebody changed it"):
+        open_store(path, key).load()
+
+
+def test_the_filled_database_opens(copy: Path) -> None:
+    memory = open_store(copy).load()
+    assert memory is not None
+    assert [len(scope.live) for scope in memory.state.scopes.values()] == [3]
+
+
+ANY = "(SELECT rowid FROM trustee_rows WHERE kind = 4 LIMIT 1)"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"DELETE FROM trustee_rows WHERE rowid = {ANY}",
+        f"UPDATE trustee_rows SET body = zeroblob(length(body)) WHERE rowid = {ANY}",
+        f"UPDATE trustee_rows SET name = zeroblob(32) WHERE rowid = {ANY}",
+        f"UPDATE trustee_rows SET scope = zeroblob(32) WHERE rowid = {ANY}",
+        f"UPDATE trustee_rows SET kind = 3 WHERE rowid = {ANY}",
+        "DELETE FROM trustee_rows WHERE kind = 5",
+        "DELETE FROM trustee_rows WHERE kind = 18",
+        "DELETE FROM trustee_head",
+        "UPDATE trustee_head SET revision = revision - 1",
+        "UPDATE trustee_rows SET body = (SELECT body FROM trustee_rows b WHERE b.rowid != trustee_rows.rowid)",
+    ],
+)
+def test_attack_a_changed_moved_or_removed_row_is_refused(copy: Path, statement: str) -> None:
+    change(copy, statement)
+    refused(copy)
+
+
+def test_attack_an_old_copy_of_one_row_is_refused(tmp_path: Path, copy: Path) -> None:
+    store = open_store(copy)
+    memory = store.load()
+    assert memory is not None
+    where = stores.table.c.kind == stores.Kind.PROGRESS
+    with database.read(store.engine) as connection:
+        (old,) = connection.execute(sa.select(stores.table).where(where)).all()
+    memory.durable.done[old.scope] += 1
+    store.save(memory)
+    with database.write(store.engine) as connection:
+        connection.execute(sa.update(stores.table).where(where).values(body=old.body))
+    refused(copy)
+
+
+def test_another_key_opens_nothing(copy: Path) -> None:
+    refused(copy, bytes(32))
+
+
+def test_nothing_of_an_entry_is_in_clear(copy: Path, filled: bytes) -> None:
+    memory = open_store(copy).load()
+    assert memory is not None
+    for scope in memory.state.scopes.values():
+        for name, live in scope.live.items():
+            assert name not in filled
+            assert live.public.header.quota_tag not in filled
+            for share in live.secrets.shares.contents:
+                assert share.value.to_bytes(32, "little") not in filled
+        assert scope.policy.scope in filled  # the public name of the scope is the one thing that is
+    assert all(enc not in filled for enc in memory.state.seen_encs)
+
+
+def test_a_second_process_on_one_database_is_refused(copy: Path) -> None:
+    first, second = open_store(copy), open_store(copy)
+    memories = [first.load(), second.load()]
+    assert memories[0] is not None
+    assert memories[1] is not None
+    first.save(memories[0])
+    with pytest.raises(StoreRefused, match="another process"):
+        second.save(memories[1])
+
+
+def test_after_a_failed_save_nothing_goes_on_until_it_is_loaded_again(copy: Path) -> None:
+    store = open_store(copy)
+    memory = store.load()
+    assert memory is not None
+    memory.durable.refusals.append((1, "state.duplicate"))
+    before = whole(memory)
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "no space left on device")
+
+    sa.event.listen(store.engine, "before_cursor_execute", full)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.save(memory)
+    sa.event.remove(store.engine, "before_cursor_execute", full)
+    with pytest.raises(StoreUnavailable):
+        store.save(memory)
+    again = store.load()
+    assert again is not None
+    assert whole(again) != before
+    again.durable.refusals.append((1, "state.duplicate"))
+    store.save(again)
+    assert whole(again) == before
+
+
+def test_a_read_only_database_takes_nothing(copy: Path) -> None:
+    engine = database.open_engine(f"sqlite:///file:{copy}?mode=ro&uri=true")
+    store = SqlStore(engine, KEY, system_randomness)
+    memory = store.load()
+    assert memory is not None
+    with pytest.raises(StoreUnavailable):
+        store.save(memory)
+
+
+def written(store: SqlStore, action: Callable[[], None]) -> int:
+    """Bytes of the rows that an action writes."""
+    sizes: list[int] = []
+
+    def watch(*args: object) -> None:
+        values = args[3]
+        rows = values if isinstance(values, list) else [values]
+        sizes.extend(len(one) for row in rows if isinstance(row, tuple) for one in row if isinstance(one, bytes))
+
+    sa.event.listen(store.engine, "before_cursor_execute", watch)
+    action()
+    sa.event.remove(store.engine, "before_cursor_execute", watch)
+    return sum(sizes)
+
+
+def test_a_step_costs_the_same_whatever_is_stored(copy: Path) -> None:
+    """Law: bytes written for one more filing do not depend on how many there are."""
+    store = open_store(copy)
+    memory = store.load()
+    assert memory is not None
+    (scope,) = memory.state.scopes.values()
+    entry, held = next(iter(scope.live.items()))
+
+    def grow(count: int, seed: int) -> None:
+        for number in range(count):
+            name = (seed + number).to_bytes(32, "big")
+            scope.live[name] = held
+            memory.state.seen_encs.add(name)
+            memory.durable.filings[name] = bytes(2000)
+            next(iter(memory.state.spent.values())).add(name)
+            scope.gone.add(name)
+
+    def one_more(seed: int) -> int:
+        grow(1, seed)
+        assert scope.live.get(entry) is not None
+        return written(store, lambda: store.save(memory))
+
+    few = one_more(1 << 20)
+    grow(1500, 1 << 30)
+    store.save(memory)
+    many = one_more(1 << 21)
+    assert many == few
+    again = SqlStore(store.engine, KEY, system_randomness).load()
+    assert again is not None
+    assert whole(again) == whole(memory)
+
+
+def test_tracked_containers_are_their_plain_kinds() -> None:
+    choices = random.Random(3)
+    tracked, plain = TrackedSet({1, 2}), {1, 2}
+    for step in range(400):
+        other = {choices.randrange(12) for _ in range(choices.randrange(5))}
+        name = choices.choice(
+            ["update", "difference_update", "intersection_update", "symmetric_difference_update", "|", "-", "&", "^"]
+        )
+        before = set(tracked)
+        tracked.settled()
+        if len(name) == 1:
+            method = {"|": "__ior__", "-": "__isub__", "&": "__iand__", "^": "__ixor__"}[name]
+            assert getattr(tracked, method)(other) is tracked
+            getattr(plain, method)(other)
+        else:
+            getattr(tracked, name)(other)
+            getattr(plain, name)(other)
+        assert tracked == plain, step
+        assert tracked.touched >= before ^ plain
+    held: TrackedDict[int, list[int]] = TrackedDict()
+    reference: dict[int, list[int]] = {}
+    for _ in range(400):
+        key = choices.randrange(8)
+        before_dict = {one: list(value) for one, value in reference.items()}
+        held.settled()
+        action = choices.randrange(4)
+        for one in (held, reference):
+            if action == 0:
+                one[key] = [key]
+            elif action == 1:
+                one.pop(key, None)
+            elif action == 2 and one.get(key) is not None:
+                one[key].append(1)
+            else:
+                one.setdefault(key, []).append(2)
+        assert list(held.items()) == list(reference.items())
+        changed = {one for one in {*before_dict, *reference} if before_dict.get(one) != reference.get(one)}
+        assert held.touched >= changed
+        assert sorted(held, key=held.ordinals.__getitem__) == list(held)
+
+
+def test_the_migrations_make_the_tables_of_the_store() -> None:
+    store = open_store()
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "trustee_version"})
+        assert compare_metadata(context, stores.metadata) == []
+    database.migrate(store.engine, "trustee")  # again: nothing to do
