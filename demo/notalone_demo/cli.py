@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from notalone_crypto.errors import NotAloneError
-from notalone_demo import board_commands, views
+from notalone_demo import views
 from notalone_demo.reports_file import read_story
 from notalone_demo.runner import Run
 
@@ -26,14 +26,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-app.add_typer(board_commands.app, name="board")
 
 BAD_INPUT = 2
 MIN_WIDTH = 110
 
 
 # Services are extras: the simulated demo needs none of their libraries.
-_SERVICES = (("trustee", "notalone_server.trustee.commands"),)
+_SERVICES = (
+    ("board", "notalone_server.board.commands"),
+    ("trustee", "notalone_server.trustee.commands"),
+)
 for _name, _module in _SERVICES:
     with contextlib.suppress(ImportError):
         app.add_typer(importlib.import_module(_module).app, name=_name)

@@ -177,7 +177,7 @@ def accept_everywhere(world: World, board: BoardService, filing_data: list[bytes
                     board.post(machine.secrets.index, world.policy.scope, FeedKind.ACCEPTANCE, post.payload)
 
 
-def test_bundles_are_erased_when_everybody_has_them_and_not_before(engine: Engine) -> None:
+def test_bundles_are_erased_when_everybody_has_them_and_not_before(engine: Engine, tmp_path: Path) -> None:
     world = World()
     board = open_board(world, SqlStore(engine))
     scope = world.policy.scope
@@ -208,6 +208,13 @@ def test_bundles_are_erased_when_everybody_has_them_and_not_before(engine: Engin
     assert sealed.filing.bundles[0] not in stored
     assert sealed.filing.second_introduction not in stored
     assert waiting.filing.bundles[0] in stored
+    SqlStore(engine).forget()
+    if (
+        engine.dialect.name == "sqlite"
+    ):  # not even in the files: not in free pages, not in the write-ahead log
+        files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert waiting.filing.bundles[0][:64] in files
+        assert sealed.filing.bundles[0][:64] not in files
     # She may still ask again for her receipt.
     assert board.submit_filing(sealed.filing.encode()).filing == sealed.filing.fingerprint
 

@@ -43,12 +43,16 @@ class Running:
     operations: FastAPI
     metrics: Metrics
     readers: tuple[str, ...]
+    forget: Callable[[], None]
 
     def work(self) -> None:
         """What has to be done from time to time: due batches, bundles that everybody has."""
         self.board.tick()
-        for _ in range(erase_bundles(self.board, self.readers)):
+        erased = erase_bundles(self.board, self.readers)
+        for _ in range(erased):
             self.metrics.count("erased_total")
+        if erased:
+            self.forget()
 
 
 def build(
@@ -57,6 +61,7 @@ def build(
     auditors: tuple[bytes, ...] = (),
     limiter: AnonymousLimiter | None = None,
     ready: Callable[[], bool] = lambda: True,
+    forget: Callable[[], None] = lambda: None,
 ) -> Running:
     """The applications for both ports."""
     committee = board.committee
@@ -69,9 +74,10 @@ def build(
     metrics = Metrics("board", COUNTERS)
     api = FastAPI(title="NotAlone board", version="1", docs_url=None, redoc_url=None)
     problem.install(api)
+    database.install(api)
     add_routes(api, board, manifest, gate, metrics)
     app = redaction.QuietErrors(BodyLimit(api), metrics)
-    return Running(board, app, api, operations_app(metrics, ready), metrics, tuple(keys))
+    return Running(board, app, api, operations_app(metrics, ready), metrics, tuple(keys), forget)
 
 
 def assemble(settings: BoardSettings, clock: Callable[[], int] = system_clock) -> Running:
@@ -95,7 +101,7 @@ def assemble(settings: BoardSettings, clock: Callable[[], int] = system_clock) -
         settings.requests_per_second,
     )
     auditors = tuple(bytes.fromhex(one) for one in settings.auditors)
-    return build(board, manifest, auditors, limiter, store.is_reachable)
+    return build(board, manifest, auditors, limiter, store.is_reachable, store.forget)
 
 
 def publish_once(board: BoardService, policy: ScopePolicy) -> None:

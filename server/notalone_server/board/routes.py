@@ -4,8 +4,7 @@ Owns addresses, who may use them and the shape of answers. Refuses to know rules
 (service.py). Routes run on threads; each is one transaction.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: dependencies in annotations are local names (the gate's methods).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any

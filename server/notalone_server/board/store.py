@@ -52,6 +52,10 @@ class SqlStore:
             view.scopes()
         return True
 
+    def forget(self) -> None:
+        """Make what was erased from the feed unreadable."""
+        database.forget(self.engine, "feed")
+
     def tree_with(self, connection: Connection) -> MerkleTree:
         """The tree of this view; leaves never change, so only new ones are read.
 

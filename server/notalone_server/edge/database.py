@@ -14,7 +14,12 @@ from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
+from fastapi import FastAPI, Request, Response
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from notalone_server.edge.problem import problem
+from notalone_server.edge.redaction import log_exception
 
 _WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
 _READ_ONLY: Final = "notalone_read_only"
@@ -76,6 +81,32 @@ def read(engine: Engine) -> Iterator[Connection]:
         with connection.begin() as transaction:
             yield connection
             transaction.rollback()
+
+
+def forget(engine: Engine, table: str) -> None:
+    """Make deleted rows of a table unreadable in the database's own files, as far as it can.
+
+    SQLite overwrites them (secure_delete) and its write-ahead log is emptied;
+    PostgreSQL frees them for reuse. Backups and the disk below are the operator's.
+    """
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"VACUUM {connection.dialect.identifier_preparer.quote(table)}")
+        return
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        raw.close()
+
+
+def install(app: FastAPI) -> None:
+    """Answer a database that is full, read-only or away with 503: nothing was changed, try again later."""
+
+    @app.exception_handler(DBAPIError)
+    async def _unavailable(_request: Request, error: DBAPIError) -> Response:
+        log_exception("database failed", error)
+        return problem(503, "busy", "The service is busy.", headers={"Retry-After": "30"})
 
 
 def migrate(engine: Engine, service: str, revision: str = "head") -> None:

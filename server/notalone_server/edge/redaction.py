@@ -50,7 +50,7 @@ def configure(service: str) -> None:
             _only_allowed,
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # what it is at the time
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()
