@@ -34,7 +34,9 @@ MIN_WIDTH = 110
 # Services are extras: the simulated demo needs none of their libraries.
 _SERVICES = (
     ("board", "notalone_server.board.commands"),
+    ("issuer", "notalone_server.issuer.commands"),
     ("trustee", "notalone_server.trustee.commands"),
+    (None, "notalone_client.cli"),  # enrol, seal, status, ... stand beside the services
 )
 for _name, _module in _SERVICES:
     with contextlib.suppress(ImportError):

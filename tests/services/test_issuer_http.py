@@ -11,13 +11,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from aiosmtpd.controller import Controller
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect
+from tests.support import postgres
 from tests.support.asgi import AppClient
+from typer.testing import CliRunner
 
 from notalone_crypto.errors import Code, Misuse, RollRefused
 from notalone_crypto.messages.roll import Enrolment, RollEntry, RollSnapshot
@@ -30,6 +33,7 @@ from notalone_crypto.suite import Tag
 from notalone_server.edge import database
 from notalone_server.edge.limits import AnonymousLimiter, make_token
 from notalone_server.edge.octets import MEDIA_TYPE, frame, pad, unframe, unpad
+from notalone_server.issuer import commands
 from notalone_server.issuer.app import build, open_issuer
 from notalone_server.issuer.live import LiveIssuer
 from notalone_server.issuer.mail import SmtpMailer
@@ -86,7 +90,12 @@ class Setup:
         self.url, self.rules, self.declared = url, rules, declared
         self.key = signing.SigningKey(b"k" * 32)
         self.board, self.postbox = Board(), Postbox()
+        self.engines: list[Engine] = []
         self.start()
+
+    def stop(self) -> None:
+        for engine in self.engines:
+            engine.dispose()
 
     def start(self) -> None:
         """As a process does after a kill: from the database alone."""
@@ -97,6 +106,7 @@ class Setup:
 
     def open(self) -> LiveIssuer:
         engine = database.open_engine(self.url)
+        self.engines.append(engine)
         database.migrate(engine, "issuer")
         store = SqlIssuerStore(engine, SCOPE)
         service = IssuerService(
@@ -139,32 +149,33 @@ class Setup:
         return tuple(place for data in unframe(answer.content) for place in RollSnapshot.decode(data).places)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'issuer.db'}"
-    named = os.environ.get("NOTALONE_POSTGRESQL")
-    if not named:
-        pytest.skip("no PostgreSQL here: set NOTALONE_POSTGRESQL to a URL of an empty database")
-    engine = database.open_engine(named)
-    with database.write(engine) as connection:
-        metadata.drop_all(connection)
-        connection.exec_driver_sql("DROP TABLE IF EXISTS issuer_version")
-    engine.dispose()
-    return named
+    return postgres.new_database(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture
-def cards(url: str) -> Setup:
-    return Setup(url, Rules())
+def cards(url: str) -> Iterator[Setup]:
+    setup = Setup(url, Rules())
+    yield setup
+    setup.stop()
 
 
 @pytest.fixture
-def mail(url: str) -> Setup:
+def mail(url: str) -> Iterator[Setup]:
     setup = Setup(url, Rules(by_mail=True))
     addresses = tuple(f"member{number}@example.org" for number in range(60))
     assert setup.live.change(lambda issuer: issuer.list_members(addresses)) == 60
-    return setup
+    yield setup
+    setup.stop()
 
 
 # --- cards --------------------------------------------------------------------------------------------
@@ -197,11 +208,11 @@ def test_a_bad_proof_does_not_spend_the_card(cards: Setup) -> None:
 
 
 def test_nothing_stored_ties_a_card_to_a_place_or_shows_it(cards: Setup, tmp_path: Path) -> None:
+    """HTTP-12."""
     made = cards.cards(5)
     member = cards.member()
     assert cards.enrol(made[2], member).status_code == 200
-    engine = database.open_engine(cards.url)
-    with database.read(engine) as connection:
+    with database.read(cards.engines[0]) as connection:
         for table in metadata.sorted_tables:
             rows = connection.execute(table.select()).all()
             text = repr(rows)
@@ -257,6 +268,7 @@ def test_the_roll_never_grows_past_the_declared_members(url: str) -> None:
     made = setup.cards(3)
     assert [setup.enrol(card).status_code for card in made] == [200, 200, 403]
     assert setup.http.get("/v1/counts").json() == {"declared": 2, "enrolled": 2, "closed": 0, "resets": 0}
+    setup.stop()
 
 
 def test_a_closed_place_is_gone_from_the_next_snapshot_and_counted(cards: Setup) -> None:
@@ -273,6 +285,7 @@ def test_a_closed_place_is_gone_from_the_next_snapshot_and_counted(cards: Setup)
 
 
 def test_known_and_unknown_addresses_get_the_same_answer_after_the_same_work(mail: Setup) -> None:
+    """HTTP-11: account enumeration by answer and by time."""
     known, unknown = mail.ask("member1@example.org"), mail.ask("nobody@example.org")
     assert (known.status_code, known.content) == (unknown.status_code, unknown.content) == (204, b"")
     assert {name: value for name, value in known.headers.items() if name != "date"} == {
@@ -300,7 +313,7 @@ def test_only_listed_addresses_are_written_to_and_no_typed_address_stays(mail: S
         "MEMBER2@Example.org",
     ]
     assert mail.live.store.waiting_mail() == ()
-    with database.read(database.open_engine(mail.url)) as connection:
+    with database.read(mail.engines[0]) as connection:
         assert all(
             "example" not in repr(connection.execute(one.select()).all()) for one in metadata.sorted_tables
         )
@@ -313,6 +326,7 @@ def test_one_address_is_not_flooded_with_letters(mail: Setup) -> None:
 
 
 def test_mailed_places_join_together_after_a_day_and_never_under_32(mail: Setup) -> None:
+    """HTTP-14."""
     members = []
     for number in range(31):
         member = mail.member()
@@ -441,6 +455,7 @@ def test_asking_twice_for_a_reset_neither_hastens_nor_delays_it(mail: Setup) -> 
 
 
 def test_letters_arrive_through_a_real_mail_server_and_name_nothing() -> None:
+    """HTTP-13."""
     got: list[bytes] = []
 
     class Handler:
@@ -559,6 +574,7 @@ def test_migrated_tables_are_the_ones_the_code_uses(url: str) -> None:
             assert keys == [column.name for column in table.primary_key.columns]
             assert keys[0] == "scope"
     database.migrate(engine, "issuer")  # again: nothing to do
+    engine.dispose()
 
 
 # --- processes ----------------------------------------------------------------------------------------
@@ -567,16 +583,8 @@ def test_migrated_tables_are_the_ones_the_code_uses(url: str) -> None:
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from notalone_server.issuer.commands import app; app(prog_name='issuer')"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=ENVIRONMENT,
-    )
+def command(*arguments: str) -> int:
+    return int(CliRunner().invoke(commands.app, list(arguments)).exit_code)
 
 
 def test_init_cards_and_run_as_an_operator_does(tmp_path: Path) -> None:
@@ -593,7 +601,7 @@ def test_init_cards_and_run_as_an_operator_does(tmp_path: Path) -> None:
         "--board",
         "http://127.0.0.1:9",
     )
-    assert done.returncode == 0, done.stderr
+    assert done == 0
     assert (folder / "issuer.key").stat().st_mode & 0o777 == 0o600
     config = folder / "issuer.toml"
     with socket.socket() as free, socket.socket() as second:
@@ -607,14 +615,14 @@ def test_init_cards_and_run_as_an_operator_does(tmp_path: Path) -> None:
     )
     config.write_text(text)
     out = tmp_path / "sheet.html"
-    assert command("cards", "--config", str(config), "--count", "40", "--out", str(out)).returncode == 0
+    assert command("cards", "--config", str(config), "--count", "40", "--out", str(out)) == 0
     assert out.stat().st_mode & 0o777 == 0o600
     page = out.read_text("utf-8")
     found = re.findall(r"[2-9A-Z]{4}(?:-[2-9A-Z]{4}){3}", page)
     assert len(set(found)) == len(found) == 40
     assert not re.search(r"violen|harc|report|notalone|src=|href=|https?:", page, re.IGNORECASE)
     again = command("cards", "--config", str(config), "--count", "1", "--out", str(out))
-    assert again.returncode == 2
+    assert again == 2
     code = "from notalone_server.issuer.commands import app; app(prog_name='issuer')"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "run", "--config", str(config)],

@@ -1,0 +1,38 @@
+"""What can go wrong between a device and a service.
+
+Owns failures of transport and answers. Refuses failures of messages: those are
+`notalone_crypto.errors.NotAloneError` and pass through unchanged. No text here
+holds what was sent.
+"""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """Root of this package's errors; catch it together with `NotAloneError`."""
+
+
+class Unavailable(ClientError):
+    """No answer, or a service that cannot answer now. The same call again is always safe."""
+
+
+class Refused(ClientError):
+    """The service refused: `status`, its problem `type` and, where it tells, a stable `code`."""
+
+    def __init__(self, status: int, problem: str, code: str = "") -> None:
+        super().__init__(f"{problem} ({status})" + (f": {code}" if code else ""))
+        self.status = status
+        self.problem = problem
+        self.code = code
+
+
+class UnexpectedAnswer(ClientError):
+    """An answer that no honest service gives: too large, of another type or shape."""
+
+
+class WrongPhrase(ClientError):
+    """These are not twelve words of one list, or one of them is mistyped."""
+
+
+class NotSafe(ClientError):
+    """An address without TLS that is not on this machine."""

@@ -1,0 +1,511 @@
+"""The Python SDK against a real board, issuer and three trustees over HTTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import importlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from typer.testing import CliRunner
+
+import notalone_client
+from notalone_client import (
+    AsyncClient,
+    Client,
+    EntryState,
+    Form,
+    Named,
+    NotSafe,
+    Phrase,
+    Refused,
+    Sealed,
+    Trust,
+    Unavailable,
+    UnexpectedAnswer,
+    WrongPhrase,
+    cli,
+)
+from notalone_client.transport import Answer, Request, SyncTransport, check_address
+from notalone_crypto.errors import (
+    Code,
+    ContextMismatch,
+    InvalidIdentifier,
+    NotAloneError,
+    RollRefused,
+    StateConflict,
+    VerificationFailed,
+)
+from notalone_crypto.primitives import hpke, signing
+from notalone_crypto.protocol import release, roll
+from notalone_demo.simulation.deployment import Deployment, Plan
+from notalone_server.board import app as board_app
+from notalone_server.edge import database
+from notalone_server.edge.limits import AnonymousLimiter
+from notalone_server.issuer.app import build
+from notalone_server.issuer.live import LiveIssuer
+from notalone_server.issuer.publish import HttpBoard, Workers
+from notalone_server.issuer.service import IssuerService
+from notalone_server.issuer.store import SqlIssuerStore
+
+
+class Serving:
+    """An ASGI app on an ephemeral port of this machine, on its own thread."""
+
+    def __init__(self, app: object) -> None:
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off"
+        )  # type: ignore[arg-type]
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+
+
+class Town:
+    """Everything that runs, with time that passes only when told to."""
+
+    def __init__(self) -> None:
+        self.clients: list[Client] = []
+        self.deployment = Deployment(Plan(declared=60), seed=b"sdk")
+        one = self.deployment
+        limits = {"bits": 4, "per_second": 100_000}
+        limiter = AnonymousLimiter(one.committee.fingerprint, one.clock, **limits)  # type: ignore[arg-type]
+        self.board = Serving(board_app.build(one.board, one.signed_manifest, limiter=limiter).app)
+        engine = database.open_engine("sqlite://")
+        database.migrate(engine, "issuer")
+        store = SqlIssuerStore(engine, one.policy.scope)
+        key = one.issuer.signing_key
+        service = IssuerService(one.plan.instance, one.policy.scope, 60, key, one.clock, store, store.load())
+        self.live = LiveIssuer(service, store)
+        limiter = AnonymousLimiter(key.verify_key, one.clock, **limits)  # type: ignore[arg-type]
+        self.issuer = Serving(build(self.live, limiter).app)
+        self.http = httpx.Client(base_url=self.board.address)
+        self.workers = Workers(self.live, HttpBoard(self.http, one.policy.scope), None, one.randomness)
+        self.cards = list(
+            self.live.change(partial(IssuerService.make_cards, count=60, randomness=one.randomness))
+        )
+        for _ in range(32):
+            member = roll.member_from_phrase(one.randomness(16), one.plan.instance, key.verify_key)
+            request = roll.enrol(member, one.plan.instance, key.verify_key, one.randomness)
+            self.live.change(partial(IssuerService.enrol, code=self.cards.pop(), request=request))
+        self.live.change(IssuerService.take_snapshots)
+        self.settle()
+        self.trust = Trust(one.committee.fingerprint, one.policy.scope)
+
+    def settle(self) -> None:
+        self.workers.push()
+        self.deployment.settle()
+
+    def options(self) -> dict[str, object]:
+        return {
+            "board": self.board.address,
+            "issuer": self.issuer.address,
+            "clock": self.deployment.clock,
+        }
+
+    def client(self, phrase: Phrase | None = None, trust: Trust | None = None) -> Client:
+        mine = phrase or Phrase.new(self.deployment.randomness)
+        made = Client(trust or self.trust, mine, **self.options())  # type: ignore[arg-type]
+        self.clients.append(made)
+        return made
+
+    def member(self) -> Client:
+        """A client whose place is on the current roll."""
+        client = self.client()
+        entry = client.enrol(self.cards.pop())
+        assert entry is not None
+        self.settle()
+        return client
+
+    def stop(self) -> None:
+        self.http.close()
+        self.board.stop()
+        self.issuer.stop()
+
+
+@pytest.fixture(scope="module")
+def one_town() -> Iterator[Town]:
+    made = Town()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def town(one_town: Town) -> Iterator[Town]:
+    yield one_town
+    while one_town.clients:
+        one_town.clients.pop().close()
+
+
+def about(address: str, **options: object) -> Form:
+    defaults: dict[str, object] = {"peers": True, "introduction": "A.", "words": "the words"}
+    return Form([Named.email(address)], **{**defaults, **options})  # type: ignore[arg-type]
+
+
+def test_two_people_file_match_and_only_they_can_read_it(town: Town) -> None:
+    first, second, third = town.member(), town.member(), town.member()
+    sealed = [
+        first.seal(about("One.Person@Example.org", introduction="Alma", preconsent=True)),
+        second.seal(about("one.person@example.org", introduction="Berthe")),
+        third.seal(about("somebody.else@example.org")),
+    ]
+    clients = (first, second, third)
+    receipts = [client.file(one) for client, one in zip(clients, sealed, strict=True)]
+    filed = list(zip(clients, sealed, receipts, strict=True))
+    assert not any(client.verify_receipt(one, receipt) for client, one, receipt in filed)
+    assert first.matches(sealed[0]) == ()
+    town.deployment.run_batch()
+    town.settle()
+    assert all(client.verify_receipt(one, receipt) for client, one, receipt in filed)
+    assert [intro.plaintext for intro in first.matches(sealed[0])] == [b"Berthe"]
+    assert {intro.plaintext for intro in second.matches(sealed[1])} == {b"Alma", b"the words"}
+    assert third.matches(sealed[2]) == ()
+    assert first.matches(sealed[0], since=99) == ()
+
+
+def test_a_restored_device_finds_everything_from_the_words_alone(town: Town) -> None:
+    """FILE-6: keys follow from phrase and quota tag."""
+    client = town.member()
+    sealed = client.seal(about("restored@example.org"))
+    client.file(sealed)
+    town.deployment.run_batch()
+    words = client._session.phrase.words("french")
+    other = town.client(Phrase.parse(words.upper()))
+    (status,) = other.status()
+    assert status.state is EntryState.EVALUATED
+    assert status.counted
+    assert status.filing.entry == sealed.entry
+    other.withdraw(status.filing)
+    assert other.status()[0].state is EntryState.WITHDRAWN
+    town.deployment.run_batch()
+    assert other.status()[0].state is EntryState.GONE
+    assert town.client().status() == ()
+
+
+def test_before_its_first_batch_a_filing_is_withdrawn_with_the_kept_bytes(town: Town) -> None:
+    client = town.member()
+    sealed = client.seal(about("early@example.org"))
+    client.file(sealed)
+    (unnamed,) = client.status()
+    assert (unnamed.state, unnamed.filing.entry, unnamed.counted) == (None, b"", False)
+    with pytest.raises(ContextMismatch):
+        client.withdraw(unnamed.filing)
+    assert client.status(sealed)[0].state in (EntryState.WAITING, EntryState.ACCEPTED)
+    client.withdraw(sealed)
+    assert client.status(sealed)[0].state is EntryState.WITHDRAWN
+
+
+def test_resumed_filing_sends_the_same_bytes_and_spends_one_place(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = town.member()
+    sealed = client.seal(about("resumed@example.org"))
+    sent: list[bytes | None] = []
+    honest = SyncTransport.send
+
+    def lossy(self: SyncTransport, request: Request) -> Answer:
+        answer = honest(self, request)
+        if request.path.endswith("/filings"):
+            sent.append(request.body)
+            if len(sent) <= 3:
+                raise Unavailable("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(SyncTransport, "send", lossy)
+    with pytest.raises(Unavailable):
+        client.file(sealed)  # three attempts, all lost
+    kept = sealed.data  # the process ends here; the caller kept the bytes
+    again = town.client(client._session.phrase)
+    receipt = again.file(Sealed(kept))
+    assert sent == [kept] * 4
+    assert receipt.entry == sealed.entry
+    assert len(again.find()) == 1
+
+
+def test_edit_replaces_a_filing(town: Town) -> None:
+    client, other = town.member(), town.member()
+    old = client.seal(about("edited@example.org", threshold=3))
+    client.file(old)
+    theirs = other.seal(about("edited@example.org", introduction="Theirs"))
+    other.file(theirs)
+    town.deployment.run_batch()
+    assert client.matches(old) == ()
+    new = client.edit(old, about("edited@example.org"))
+    client.file(new)
+    town.deployment.run_batch()
+    town.deployment.run_batch()
+    assert [intro.plaintext for intro in client.matches(new)] == [b"Theirs"]
+    states = {one.filing.entry: one.state for one in client.status(old, new)}
+    assert states == {old.entry: EntryState.GONE, new.entry: EntryState.EVALUATED}
+
+
+def test_enrolment_that_lost_its_answer_is_not_a_second_place(town: Town) -> None:
+    client = town.client()
+    card = town.cards.pop()
+    assert client.enrol(card) is not None
+    assert client.enrol(card) is None
+    with pytest.raises(Refused) as caught:
+        town.client().enrol(card)
+    assert (caught.value.status, caught.value.problem) == (403, "refused")
+
+
+def test_somebody_who_is_not_on_the_roll_cannot_seal(town: Town) -> None:
+    with pytest.raises(RollRefused):
+        town.client().seal(about("nobody@example.org"))
+
+
+def test_asynchronous_client_does_the_same(town: Town) -> None:
+    async def story() -> None:
+        phrase = Phrase.new(town.deployment.randomness)
+        async with AsyncClient(town.trust, phrase, **town.options()) as client:  # type: ignore[arg-type]
+            assert await client.enrol(town.cards.pop()) is not None
+            town.settle()
+            sealed = await client.seal(about("async@example.org"))
+            receipt = await client.file(sealed)
+            assert await client.verify_receipt(sealed, receipt) is False
+            assert (await client.status(sealed))[0].state is not None
+            assert len(await client.find()) == 1
+            assert await client.matches(sealed) == ()
+            await client.withdraw(sealed)
+            assert (await client.status(sealed))[0].state is EntryState.WITHDRAWN
+            assert (await client.policy()).scope == town.trust.scope
+            assert await client.enrol("2222") is None  # her place is on the roll
+
+    asyncio.run(story())
+
+
+# --- a dishonest board ----------------------------------------------------------------------------------
+
+
+def meddle(monkeypatch: pytest.MonkeyPatch, path: str, change: object) -> None:
+    honest = SyncTransport.send
+
+    def send(self: SyncTransport, request: Request) -> Answer:
+        answer = honest(self, request)
+        return change(answer) if request.path.endswith(path) else answer  # type: ignore[operator,no-any-return]
+
+    monkeypatch.setattr(SyncTransport, "send", send)
+
+
+def test_another_committee_than_the_pinned_one_is_refused(town: Town) -> None:
+    with pytest.raises(ContextMismatch) as caught:
+        town.client(trust=replace(town.trust, committee=bytes(32))).policy()
+    assert caught.value.code is Code.COMMITTEE
+
+
+def test_rules_of_another_scope_or_not_in_the_log_are_refused(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises((Refused, ContextMismatch)):
+        town.client(trust=replace(town.trust, scope=bytes(32))).policy()
+    weaker = replace(town.deployment.policy, quota=4000)
+    honest = town.deployment.policy.encode()
+    meddle(monkeypatch, "/policy", lambda answer: Answer(200, answer.body.replace(honest, weaker.encode())))
+    with pytest.raises(VerificationFailed):
+        town.client().policy()
+
+
+def test_a_receipt_for_another_filing_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = town.member()
+    first, second = client.seal(about("a@example.org")), client.seal(about("b@example.org"))
+    receipt = client.file(first)
+    meddle(monkeypatch, "/filings", lambda _: Answer(200, receipt.encode()))
+    with pytest.raises(VerificationFailed):
+        client.file(second)
+    with pytest.raises(VerificationFailed):
+        client.verify_receipt(second, receipt)
+
+
+def test_a_shorter_log_than_before_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = town.member()
+    sealed = client.seal(about("rolled.back@example.org"))
+    receipt = client.file(sealed)
+    town.deployment.run_batch()
+    assert client.verify_receipt(sealed, receipt)
+    assert client._session.world is not None
+    client._session.world.log_size += 1
+    with pytest.raises(StateConflict) as caught:
+        client.verify_receipt(sealed, receipt)
+    assert caught.value.code is Code.ROLLBACK
+
+
+def test_made_up_matches_open_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = town.member()
+    sealed = client.seal(about("made.up@example.org"))
+    client.file(sealed)
+    town.deployment.run_batch()
+    forged = hpke.seal(
+        sealed.header.recipient_key,
+        release.blob_context(town.deployment.committee, town.trust.scope),
+        bytes(4096),
+    )
+    framed = len(forged).to_bytes(4, "big") + forged
+    meddle(monkeypatch, "/blobs", lambda _: Answer(200, framed * 3))
+    assert client.matches(sealed) == ()
+    meddle(monkeypatch, "/blobs", lambda _: Answer(200, b"\0\0\0\1x"))
+    with pytest.raises(NotAloneError):
+        client.matches(sealed)
+
+
+def test_answers_of_a_telling_size_or_without_end_are_refused(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = town.member()
+    sealed = client.seal(about("size@example.org"))
+    client.file(sealed)
+    with monkeypatch.context() as patch:
+        meddle(patch, "/inclusions", lambda _: Answer(200, bytes(100)))
+        with pytest.raises(UnexpectedAnswer):
+            client.status()
+    with monkeypatch.context() as patch:
+        patch.setattr("notalone_client.steps.LARGE", 10)
+        with pytest.raises(UnexpectedAnswer):
+            client.find()
+    with monkeypatch.context() as patch:
+        meddle(patch, "/v1/board", lambda _: Answer(200, b'{"token_bits": 60}'))
+        with pytest.raises(UnexpectedAnswer):
+            town.client().policy()
+
+
+def test_an_issuer_that_is_not_of_the_scope_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = signing.SigningKey(b"x" * 32).verify_key.hex().encode()
+    key = town.deployment.issuer.signing_key.verify_key.hex().encode()
+    meddle(monkeypatch, "/v1/issuer", lambda answer: Answer(200, answer.body.replace(key, other)))
+    with pytest.raises(ContextMismatch):
+        town.client().enrol(town.cards[-1])
+
+
+# --- no server ----------------------------------------------------------------------------------------
+
+
+def test_a_service_that_is_away_is_unavailable_and_nothing_is_lost(town: Town) -> None:
+    options = {**town.options(), "board": "http://127.0.0.1:9"}
+    with Client(town.trust, Phrase(bytes(16)), **options) as client, pytest.raises(Unavailable):  # type: ignore[arg-type]
+        client.policy()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://board.example.org",
+        "ftp://board.example.org",
+        "https://",
+        "https://a@b.example",
+        "https://b.example/?q=1",
+    ],
+)
+def test_addresses_without_tls_or_with_more_than_a_host_are_refused(address: str) -> None:
+    with pytest.raises(NotSafe):
+        check_address(address)
+    assert check_address("https://board.example.org/") == "https://board.example.org"
+    assert check_address("http://abc.onion") == "http://abc.onion"
+
+
+def test_identifiers_are_canonical_before_anything_is_asked(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = town.client()
+    client.policy()
+    asked: list[str] = []
+    monkeypatch.setattr(SyncTransport, "send", lambda _, request: asked.append(request.path))
+    with pytest.raises(InvalidIdentifier):
+        client.seal(about("contact@example.org"))  # a shared mailbox
+    with pytest.raises(ContextMismatch):
+        client.seal(Form([Named.email("a@example.org"), Named.directory("a1")]))
+    with pytest.raises(ContextMismatch):
+        client.seal(about("a@example.org", desk="no such desk"))
+    assert asked == []
+
+
+def test_words_in_both_languages_are_one_phrase() -> None:
+    phrase = Phrase(bytes(range(16)))
+    french, english = phrase.words("french"), phrase.words("english")
+    assert Phrase.parse(french) == Phrase.parse(english) == phrase
+    plain = french.replace("é", "e").replace("è", "e").upper()
+    assert Phrase.parse(f"  {plain}\n") == phrase
+    words = english.split()
+    for wrong in (
+        words[:-1],
+        [*words, "zoo"],
+        [*words[:-1], "zzzz"],
+        [*words[:-1], "zoo"],
+        french.split()[:6] + words[:6],
+    ):
+        with pytest.raises(WrongPhrase):
+            Phrase.parse(" ".join(wrong))
+
+
+def test_secrets_do_not_show_in_repr() -> None:
+    phrase = Phrase(b"QX" * 8)
+    form = Form([Named.email("secret.person@example.org")], threshold=3, words="secret words")
+    client = Client(Trust(bytes(32), bytes(32)), phrase, board="https://board.example.org")
+    shown = repr((phrase, form, Sealed(b"secret"), client._session))
+    assert "QX" not in shown
+    assert "secret" not in shown
+    client.close()
+
+
+@pytest.mark.parametrize("name", ["__init__", "phrase", "report", "trust"])
+def test_examples_in_docstrings_run(name: str) -> None:
+    module = notalone_client if name == "__init__" else importlib.import_module(f"notalone_client.{name}")
+    outcome = doctest.testmod(module)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+# --- command line -------------------------------------------------------------------------------------
+
+
+def test_the_command_line_from_words_to_withdrawal(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The commands read the machine's clock; this town has another.
+    monkeypatch.setattr(cli, "Client", partial(Client, clock=town.deployment.clock))
+    config, form, kept = tmp_path / "client.toml", tmp_path / "form.toml", tmp_path / "sealed.bin"
+    config.write_text(
+        f'committee = "{town.trust.committee.hex()}"\nscope = "{town.trust.scope.hex()}"\n'
+        f'board = "{town.board.address}"\nissuer = "{town.issuer.address}"\n'
+    )
+    form.write_text('email = "Commander@Example.org"\nthreshold = 2\npeers = true\nwords = "typed words"\n')
+
+    def run(*arguments: str, typed: str = "", code: int = 0) -> str:
+        options = ["--config", str(config)] if arguments[0] != "words" else []
+        done = CliRunner().invoke(cli.app, [*arguments, *options], input=typed)
+        assert done.exit_code == code, done.output
+        assert "typed words" not in done.output
+        return done.output
+
+    words = run("words", "--language", "english").strip()
+    assert len(words.split()) == 12
+    assert "on the roll" in run("enrol", typed=f"{words}\n{town.cards.pop()}\n")
+    town.settle()
+    shown = run("seal", "--form", str(form), "--keep", str(kept), typed=words)
+    assert "commander@example.org" in shown
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert b"commander" not in kept.read_bytes()
+    run("send", str(kept), typed=words)
+    town.deployment.run_batch()
+    assert "evaluated" in run("status", typed=words)
+    assert "No news" in run("matches", "--number", "1", typed=words)
+    run("withdraw", "--number", "1", typed=words)
+    assert "withdrawn" in run("status", typed=words)
+    run("withdraw", "--number", "2", typed=words, code=2)
+    assert "twelve words" in run("status", typed="abandon abandon", code=2)
+    form.write_text('email = "a@example.org"\nthresold = 2\n')
+    assert "unknown keys" in run("seal", "--form", str(form), typed=words, code=2).replace("\n", " ")
