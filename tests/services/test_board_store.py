@@ -292,6 +292,7 @@ def _entry(number: int, sequence: int) -> BoardEntry:
         bytes(32),
         0 if bits[0] else 1 << 20,
         sequence,
+        1,
         {1, 2} if bits[1] else {1, 2, 3},
         bits[2],
         int(bits[3]),

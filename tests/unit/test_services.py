@@ -75,9 +75,9 @@ def test_a_filing_that_comes_while_a_batch_is_open_is_promised_the_next_one() ->
     assert late.batch == 2
     for _ in range(4):
         one.settle()
-    assert one.board.state.scopes[one.policy.scope].number == 1
+    assert one.board_store.state.scopes[one.policy.scope].number == 1
     one.run_batch()
-    assert one.board.state.scopes[one.policy.scope].entries[late.entry].batch == late.batch
+    assert one.board_store.state.scopes[one.policy.scope].entries[late.entry].batch == late.batch
 
 
 def refused(data: bytes, code: Code) -> None:
@@ -175,7 +175,7 @@ def test_feed_is_read_from_where_the_reader_stands() -> None:
 def test_an_item_of_a_kind_that_does_not_exist_stops_no_trustee() -> None:
     """Attack: one item with kind 99 must not make every trustee's worker crash for ever."""
     one = deployment()
-    scope = one.board.state.scopes[one.policy.scope]
+    scope = one.board_store.state.scopes[one.policy.scope]
     scope.feed.append(replace(scope.feed[-1], sequence=len(scope.feed) + 1, kind=99))
     for person in ("p0", "p1"):
         one.board.submit_filing(sealed(one, person).filing.encode())

@@ -65,6 +65,7 @@ entries = Table(
     _column("owner_key", LargeBinary),
     _column("expiry_week", BigInteger),
     _column("sequence", BigInteger),
+    _column("promised", Integer),
     _column("accepted", Integer),  # bit i - 1: trustee i
     _column("complained", Boolean),
     _column("batch", Integer),

@@ -113,14 +113,17 @@ class BoardService:
                 if store.is_spent(header.scope, header.period, header.quota_tag):
                     raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
                 store.spend(header.scope, header.period, header.quota_tag)
-                sequence = store.append(header.scope, FeedKind.FILING, data)
-                store.put_entry(
-                    header.scope,
-                    BoardEntry(
-                        header.entry, filing.fingerprint, header.owner_key, header.expiry_week, sequence
-                    ),
+                known = BoardEntry(
+                    header.entry,
+                    filing.fingerprint,
+                    header.owner_key,
+                    header.expiry_week,
+                    store.append(header.scope, FeedKind.FILING, data),
+                    # A plan that is out cannot take it in any more.
+                    scope.number + (1 if scope.open_batch is None else 2),
                 )
-        receipt = Receipt(filing.fingerprint, header.entry, scope.number + 1, UNSIGNED)
+                store.put_entry(header.scope, known)
+        receipt = Receipt(filing.fingerprint, header.entry, known.promised, UNSIGNED)
         return sign_message(receipt, self.signing_key, Tag.RECEIPT)
 
     def submit_withdrawal(self, scope_name: bytes, data: bytes) -> None:

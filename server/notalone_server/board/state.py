@@ -34,6 +34,7 @@ class BoardEntry:
     owner_key: bytes
     expiry_week: int
     sequence: int  # of the filing in the feed
+    promised: int  # the batch its receipt names
     accepted_by: set[int] = field(default_factory=set)
     complained: bool = False
     batch: int = 0  # the batch that evaluated it; 0 while it waits

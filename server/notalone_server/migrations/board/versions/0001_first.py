@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("owner_key", sa.LargeBinary(), nullable=False),
         sa.Column("expiry_week", sa.BigInteger(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("promised", sa.Integer(), nullable=False),
         sa.Column("accepted", sa.Integer(), nullable=False),
         sa.Column("complained", sa.Boolean(), nullable=False),
         sa.Column("batch", sa.Integer(), nullable=False),
