@@ -14,8 +14,9 @@ import pytest
 
 from notalone_crypto.errors import CeremonyFailed, Code, NotAloneError
 from notalone_crypto.messages.committee import Dealing, SubsetHashes, TrusteeKeys
-from notalone_crypto.primitives import hpke, signing
+from notalone_crypto.primitives import hpke, kem, signing
 from notalone_crypto.primitives.pedersen import verify_share
+from notalone_crypto.protocol import ceremony as protocol
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.suite import Tag
@@ -68,9 +69,7 @@ def operators(tmp_path: Path) -> Operators:
     for index in EVERYONE:
         made.folder(index).mkdir(parents=True)
     auditor = hpke.generate_key(system_randomness).public
-    write_agreement(
-        made.folder(1), "test", NAMES, 2, (2, 3), BOARD.verify_key, (auditor,), system_randomness
-    )
+    write_agreement(made.folder(1), "test", NAMES, 2, (2, 3), BOARD.verify_key, (auditor,), system_randomness)
     made.carry()
     return made
 
@@ -101,7 +100,9 @@ def test_every_step_repeated_the_files_stay_the_same(dealt: Operators) -> None:
         assert own.manifest == committee.fingerprint
         for level, share in own.secrets.level_shares.items():
             verify_share(committee.level_row(level), 2, share)
-    assert len({read_key_file(dealt.root / str(i) / "trustee.key", PHRASE).storage_key for i in EVERYONE}) == 3
+    assert (
+        len({read_key_file(dealt.root / str(i) / "trustee.key", PHRASE).storage_key for i in EVERYONE}) == 3
+    )
 
 
 def test_a_lost_public_file_is_written_again_as_it_was(dealt: Operators) -> None:
@@ -143,9 +144,6 @@ def test_attack_a_bad_dealing_convicts_its_dealer_before_everybody(dealt: Operat
 
 
 def test_attack_a_dealing_bad_for_one_is_shown_by_that_one(dealt: Operators) -> None:
-    from notalone_crypto.primitives import kem
-    from notalone_crypto.protocol import ceremony as protocol
-
     own = read_key_file(dealt.root / "2" / "trustee.key", PHRASE)
     machine = dealt.machine(2)
     parameters = machine.agreement.parameters
@@ -165,8 +163,6 @@ def test_attack_a_dealing_bad_for_one_is_shown_by_that_one(dealt: Operators) -> 
 
 def test_attack_other_dealings_for_some_are_seen_in_the_hashes(dealt: Operators) -> None:
     own = read_key_file(dealt.root / "2" / "trustee.key", PHRASE)
-    from notalone_crypto.protocol import ceremony as protocol
-
     machine = dealt.machine(2)
     second = protocol.deal(
         machine.agreement.parameters, own.keys, machine.public_keys(), 2, system_randomness
@@ -188,8 +184,6 @@ def test_attack_the_courier_replaces_keys(operators: Operators) -> None:
 
 
 def test_attack_the_courier_replaces_ones_own_keys_everywhere(operators: Operators) -> None:
-    from notalone_crypto.protocol import ceremony as protocol
-
     operators.everybody(Ceremony.keys)
     machine = operators.machine(1)
     _, public = protocol.create_keys(machine.agreement.parameters, 1, system_randomness)
@@ -246,11 +240,13 @@ def test_messages_are_what_they_say(dealt: Operators) -> None:
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = os.pathsep.join(str(ROOT / part) for part in ("crypto", "server", "client_sdk/python", "demo"))
 
+START = "from notalone_server.trustee.commands import app; app()"  # as `notalone trustee`, without the demo
+
 
 def notalone(*arguments: str | Path, code: int = 0) -> str:
     """The command as operators type it."""
     result = subprocess.run(
-        [sys.executable, "-m", "notalone_demo.cli", "trustee", *map(str, arguments)],
+        [sys.executable, "-c", START, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "200"},
         capture_output=True,
         text=True,

@@ -87,7 +87,9 @@ def test_attack_cheaper_argon2_parameters_do_not_open_the_file(path: Path, field
 
 def test_a_changed_byte_and_a_stranger_file(path: Path) -> None:
     document = json.loads(path.read_text())
-    document["sealed"] = document["sealed"][:-8] + ("AAAA" if document["sealed"][-8:-4] != "AAAA" else "BBBB") + "AA=="
+    document["sealed"] = (
+        document["sealed"][:-8] + ("AAAA" if document["sealed"][-8:-4] != "AAAA" else "BBBB") + "AA=="
+    )
     path.write_text(json.dumps(document))
     refused(path)
     for text in ("", "[]", "{}", "null", '{"format": 1}', "\x00" * 10):

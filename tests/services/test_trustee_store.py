@@ -155,7 +155,8 @@ ANY = "(SELECT rowid FROM trustee_rows WHERE kind = 4 LIMIT 1)"
         "DELETE FROM trustee_rows WHERE kind = 18",
         "DELETE FROM trustee_head",
         "UPDATE trustee_head SET revision = revision - 1",
-        "UPDATE trustee_rows SET body = (SELECT body FROM trustee_rows b WHERE b.rowid != trustee_rows.rowid)",
+        "UPDATE trustee_rows SET body = "
+        "(SELECT body FROM trustee_rows o WHERE o.rowid != trustee_rows.rowid)",
     ],
 )
 def test_attack_a_changed_moved_or_removed_row_is_refused(copy: Path, statement: str) -> None:
@@ -245,7 +246,9 @@ def written(store: SqlStore, action: Callable[[], None]) -> int:
     def watch(*args: object) -> None:
         values = args[3]
         rows = values if isinstance(values, list) else [values]
-        sizes.extend(len(one) for row in rows if isinstance(row, tuple) for one in row if isinstance(one, bytes))
+        sizes.extend(
+            len(one) for row in rows if isinstance(row, tuple) for one in row if isinstance(one, bytes)
+        )
 
     sa.event.listen(store.engine, "before_cursor_execute", watch)
     action()
@@ -291,7 +294,16 @@ def test_tracked_containers_are_their_plain_kinds() -> None:
     for step in range(400):
         other = {choices.randrange(12) for _ in range(choices.randrange(5))}
         name = choices.choice(
-            ["update", "difference_update", "intersection_update", "symmetric_difference_update", "|", "-", "&", "^"]
+            [
+                "update",
+                "difference_update",
+                "intersection_update",
+                "symmetric_difference_update",
+                "|",
+                "-",
+                "&",
+                "^",
+            ]
         )
         before = set(tracked)
         tracked.settled()

@@ -13,7 +13,6 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 
 from notalone_crypto.errors import Code, Fault, Misuse
-from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.suite import Tag
@@ -110,12 +109,3 @@ def run(config: Path) -> None:
         )
     finally:
         worker.stop()
-
-
-def policy_summary(path: Path) -> tuple[ScopePolicy, bytes]:
-    """A policy's file and its fingerprint, for the operator to read before approving."""
-    try:
-        policy = ScopePolicy.decode(path.read_bytes())
-    except OSError as error:
-        raise Misuse(Code.MISUSE, f"cannot read {path}", fault=Fault.OPERATOR) from error
-    return policy, policy.fingerprint

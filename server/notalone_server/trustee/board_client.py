@@ -111,7 +111,14 @@ class HttpBoard:
     def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body, for an answer that says something. Raises BoardUnreachable."""
         header = authorization(
-            self.key, f"trustee/{self.index}", self.committee, method, path, body, self.clock(), self.randomness
+            self.key,
+            f"trustee/{self.index}",
+            self.committee,
+            method,
+            path,
+            body,
+            self.clock(),
+            self.randomness,
         )
         headers = {"Authorization": header, "Accept": MEDIA_TYPE}
         if method == "POST":
@@ -130,7 +137,9 @@ class HttpBoard:
         except httpx.InvalidURL as error:
             raise BoardUnreachable("the board's address is no address") from error
         if status == httpx.codes.UNAUTHORIZED:
-            raise BoardUnreachable("the board refuses this trustee: is the clock right, the manifest the same?")
+            raise BoardUnreachable(
+                "the board refuses this trustee: is the clock right, the manifest the same?"
+            )
         if status in _TEMPORARY or status >= _SERVER_ERROR:
             raise BoardUnreachable("the board cannot answer now")
         if status == httpx.codes.OK and kind != MEDIA_TYPE:

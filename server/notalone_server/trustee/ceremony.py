@@ -10,7 +10,6 @@ a crash loses nothing, because the key file is written before a public file.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from notalone_crypto.messages.committee import (
     Dealing,
     DealingComplaint,
     Manifest,
+    ScopePolicy,
     SignedManifest,
     SubsetHashes,
     TrusteeKeys,
@@ -218,7 +218,9 @@ class Ceremony:
                 fault=Fault.OPERATOR,
             )
         if own.manifest not in {b"", manifest.fingerprint}:
-            raise CeremonyFailed(Code.EQUIVOCATION, "this trustee signed another manifest of this ceremony before")
+            raise CeremonyFailed(
+                Code.EQUIVOCATION, "this trustee signed another manifest of this ceremony before"
+            )
         if not own.manifest:
             self._keep(replace(own, manifest=manifest.fingerprint))
         signature = ceremony.sign_manifest(manifest, own.keys.signing_key)
@@ -261,7 +263,9 @@ class Ceremony:
         for path in sorted(self.folder.glob("complaint-*-*")):
             complaint = _decoded(path.name, DealingComplaint, _read(path))
             if 1 <= complaint.dealer <= len(public):
-                dealing = _decoded("dealing", Dealing, self._need(f"dealing-{complaint.dealer}", complaint.dealer))
+                dealing = _decoded(
+                    "dealing", Dealing, self._need(f"dealing-{complaint.dealer}", complaint.dealer)
+                )
                 raise ceremony.judge(self._parameters, public, dealing, complaint)
 
     @property
@@ -307,7 +311,8 @@ class Ceremony:
         if path.exists() and not again:
             if _read(path) != data:
                 raise CeremonyFailed(
-                    Code.EQUIVOCATION, f"{name} in the folder is not what this trustee made; somebody replaced it"
+                    Code.EQUIVOCATION,
+                    f"{name} in the folder is not what this trustee made; somebody replaced it",
                 )
             return
         replace_file(path, data)
@@ -327,6 +332,12 @@ def check_levels(text: str) -> tuple[int, ...]:
 def read_signed_manifest(path: Path) -> SignedManifest:
     """A signed manifest's file, not verified yet. Raises Misuse (the operator's fault), MalformedInput."""
     return _decoded(path.name, SignedManifest, _read(path))
+
+
+def read_policy(path: Path) -> tuple[ScopePolicy, bytes]:
+    """A scope's rules and their fingerprint, for the operator to read before approving them."""
+    policy = _decoded(path.name, ScopePolicy, _read(path))
+    return policy, policy.fingerprint
 
 
 def _read(path: Path) -> bytes:
@@ -349,11 +360,3 @@ def _decoded(name: str, kind: type[M], data: bytes, index: int = 0) -> M:
 
 def _operator(code: Code, detail: str) -> Misuse:
     return Misuse(code, detail, fault=Fault.OPERATOR)
-
-
-STEPS: dict[str, Callable[[Ceremony], object]] = {
-    "keys": Ceremony.keys,
-    "deal": Ceremony.deal,
-    "confirm": Ceremony.confirm,
-    "finish": Ceremony.finish,
-}

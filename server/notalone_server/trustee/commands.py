@@ -7,6 +7,7 @@ ceremony's and the service's. Exit code 2: bad input or a step that has to wait;
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,18 +17,17 @@ import typer
 
 from notalone_crypto.errors import CeremonyFailed, NotAloneError
 from notalone_server.edge.rng import system_randomness
-from notalone_server.trustee import app as process
 from notalone_server.trustee.ceremony import (
     SIGNED_MANIFEST,
     Ceremony,
     check_levels,
     fingerprint_groups,
     read_agreement,
+    read_policy,
     write_agreement,
 )
 from notalone_server.trustee.keyfile import Cost, read_passphrase
 from notalone_server.trustee.ports import StoreRefused, StoreUnavailable
-from notalone_server.trustee.settings import TEMPLATE
 
 app = typer.Typer(help="One trustee: the key ceremony, and the worker.", no_args_is_help=True)
 BAD_INPUT = 2
@@ -35,7 +35,9 @@ CULPRIT = 3
 
 Folder = Annotated[Path, typer.Option(help="the ceremony's folder, which operators copy to one another")]
 Index = Annotated[int, typer.Option(help="this trustee's number, counted from 1", min=1)]
-KeyPath = Annotated[Path, typer.Option("--key-file", help="this trustee's secrets; never leaves this machine")]
+KeyPath = Annotated[
+    Path, typer.Option("--key-file", help="this trustee's secrets; never leaves this machine")
+]
 PhrasePath = Annotated[Path, typer.Option("--passphrase-file", help="at least 12 characters, mode 0600")]
 Memory = Annotated[int, typer.Option(help="memory for Argon2id, in MiB", min=19, max=4096)]
 
@@ -70,7 +72,14 @@ def parameters(
             typer.echo("notalone: keys are hexadecimal", err=True)
             raise typer.Exit(BAD_INPUT) from error
         agreed = write_agreement(
-            folder, instance, tuple(trustee), threshold, check_levels(levels), board, auditors, system_randomness
+            folder,
+            instance,
+            tuple(trustee),
+            threshold,
+            check_levels(levels),
+            board,
+            auditors,
+            system_randomness,
         )
         typer.echo(f"Committee {fingerprint_groups(agreed.parameters.committee)}")
         typer.echo("Send the folder to every trustee's operator. Next, each: notalone trustee keys")
@@ -93,7 +102,9 @@ def deal(
     """Step 2: with everybody's keys; hand on dealing-N."""
     with _told():
         _ceremony(folder, index, key_file, passphrase_file, memory).deal()
-        typer.echo(f"Hand dealing-{index} to every other operator. With everybody's: notalone trustee confirm")
+        typer.echo(
+            f"Hand dealing-{index} to every other operator. With everybody's: notalone trustee confirm"
+        )
 
 
 @app.command()
@@ -116,7 +127,9 @@ def show(folder: Folder, index: Index, key_file: KeyPath, passphrase_file: Phras
         typer.echo(f"Threshold {manifest.parameters.threshold} of {manifest.parameters.count}")
         typer.echo(f"Board key   {fingerprint_groups(manifest.board_key)}")
         typer.echo(f"Fingerprint {fingerprint_groups(manifest.fingerprint)}")
-        typer.echo("Read it aloud. Sign only what another operator read to you: notalone trustee sign --compared")
+        typer.echo(
+            "Read it aloud. Sign only what another operator read to you: notalone trustee sign --compared"
+        )
 
 
 @app.command()
@@ -131,7 +144,9 @@ def sign(
     """Step 5: sign the manifest whose fingerprint was compared; hand on signature-N."""
     with _told():
         _ceremony(folder, index, key_file, passphrase_file, memory).sign(compared)
-        typer.echo(f"Hand signature-{index} to every other operator. With everybody's: notalone trustee finish")
+        typer.echo(
+            f"Hand signature-{index} to every other operator. With everybody's: notalone trustee finish"
+        )
 
 
 @app.command()
@@ -156,13 +171,14 @@ def agreement(folder: Folder) -> None:
 def policy(file: Annotated[Path, typer.Argument(help="a scope's rules")]) -> None:
     """Show a scope's rules, and the fingerprint that approves them in the settings."""
     with _told():
-        rules, fingerprint = process.policy_summary(file)
+        rules, fingerprint = read_policy(file)
         typer.echo(f"Scope {rules.scope_name} of {rules.instance}, version {rules.version}")
         typer.echo(f"Organisations: {', '.join(one.name for one in rules.organisations)}")
         typer.echo(f"Desks: {', '.join(one.name for one in rules.desks)}")
         typer.echo(
-            f"Levels {rules.levels}, slots {rules.slots}, release modes {rules.release_modes}, {rules.quota} reports "
-            f"in {rules.period_days} days, kept {rules.maximum_weeks} weeks, a batch every {rules.batch_seconds} s"
+            f"Levels {rules.levels}, slots {rules.slots}, release modes {rules.release_modes}, "
+            f"{rules.quota} reports in {rules.period_days} days, kept {rules.maximum_weeks} weeks, "
+            f"a batch every {rules.batch_seconds} s"
         )
         typer.echo(f'approved_policies = ["{fingerprint.hex()}"]')
 
@@ -172,15 +188,17 @@ def init(folder: Annotated[Path, typer.Argument(help="a new folder for settings 
     """Write settings to fill in."""
     with _told():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        template = importlib.import_module("notalone_server.trustee.settings").TEMPLATE
         with (folder / "trustee.toml").open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE)
+            file.write(template)
 
 
 @app.command()
 def run(config: Annotated[Path, typer.Option(help="the trustee's settings (TOML)")]) -> None:
     """Work until told to stop (SIGTERM)."""
     with _told():
-        process.run(config)
+        # Here, so that a ceremony needs no web server and no database.
+        importlib.import_module("notalone_server.trustee.app").run(config)
 
 
 def _ceremony(folder: Path, index: int, key_file: Path, passphrase_file: Path, memory: int) -> Ceremony:

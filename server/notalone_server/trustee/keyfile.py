@@ -177,7 +177,9 @@ def read_key_file(path: Path, passphrase: bytes) -> KeyFile:
 def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file durably, whole or not at all; a crash leaves the old one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

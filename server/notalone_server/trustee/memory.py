@@ -112,9 +112,9 @@ class TrackedDict(dict[K, V]):
         self.touched.add(key)
         return value
 
-    def get(self, key: K, default: Any = None) -> Any:  # type: ignore[override]  # noqa: ANN401 - as dict.get
+    def get(self, key: K, default: Any = None) -> Any:  # noqa: ANN401 - as dict.get
         """As dict.get."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - this is that method
 
     def __setitem__(self, key: K, value: V) -> None:
         if key not in self:
@@ -128,7 +128,7 @@ class TrackedDict(dict[K, V]):
         del self.ordinals[key]
         self.touched.add(key)
 
-    def pop(self, key: K, *default: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - as dict.pop
+    def pop(self, key: K, *default: Any) -> Any:  # noqa: ANN401 - as dict.pop
         """As dict.pop."""
         if key not in self:
             return super().pop(key, *default)
@@ -141,7 +141,7 @@ class TrackedDict(dict[K, V]):
         key = next(reversed(self))
         return key, self.pop(key)
 
-    def setdefault(self, key: K, default: V) -> V:  # type: ignore[override]
+    def setdefault(self, key: K, default: V) -> V:
         """As dict.setdefault."""
         if key not in self:
             self[key] = default
@@ -187,7 +187,7 @@ class TrackedSet(set[K]):
         self.touched.add(element)
         super().add(element)
 
-    def discard(self, element: K) -> None:
+    def discard(self, element: K) -> None:  # type: ignore[override]
         """As set.discard."""
         self.touched.add(element)
         super().discard(element)
@@ -225,7 +225,7 @@ class TrackedSet(set[K]):
         """As set.symmetric_difference_update."""
         self._keep(self ^ set(other))
 
-    def __ior__(self, other: Any) -> TrackedSet[K]:  # type: ignore[misc]  # noqa: ANN401
+    def __ior__(self, other: Any) -> TrackedSet[K]:  # type: ignore[misc,override]  # noqa: ANN401
         self.update(other)
         return self
 
@@ -237,7 +237,7 @@ class TrackedSet(set[K]):
         self.intersection_update(other)
         return self
 
-    def __ixor__(self, other: Any) -> TrackedSet[K]:  # type: ignore[misc]  # noqa: ANN401
+    def __ixor__(self, other: Any) -> TrackedSet[K]:  # type: ignore[misc,override]  # noqa: ANN401
         self.symmetric_difference_update(other)
         return self
 

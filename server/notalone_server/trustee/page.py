@@ -4,6 +4,8 @@ Owns the words. Refuses to show anything about a person, a match or an entry:
 whoever looks over the operator's shoulder learns that a machine works.
 """
 
+# ruff: noqa: E501, ISC004 - sentences stand whole
+
 from __future__ import annotations
 
 from html import escape
@@ -109,7 +111,9 @@ def render(worker: Worker, now: int, name: str, language: str) -> str:
     headline, advice = _CONDITIONS[language][condition]
     if condition == Condition.HALTED and language == "fr":
         advice = _HALTED_FR
-    contact = words["contact"].format(max(0, now - worker.last_contact)) if worker.last_contact else words["never"]
+    contact = (
+        words["contact"].format(max(0, now - worker.last_contact)) if worker.last_contact else words["never"]
+    )
     rows = "".join(
         f"<tr><td>{escape(view.name)}<td>{view.batches}<td>"
         f"{escape(_PHASES[language].get(view.phase, view.phase) if view.active else words['inactive'])}"

@@ -269,7 +269,8 @@ def restore(stored: Mapping[Place, Iterable[bytes]]) -> Memory:
             continue
         ((done, mark, handled, attempts),) = (persist.load(body, tuple) for body in stored[name, kind])
         for place, value in (
-            (durable.done, done), (durable.marks, mark), (durable.handled, handled), (durable.attempts, attempts)
+            (durable.done, done), (durable.marks, mark), (durable.handled, handled),
+            (durable.attempts, attempts),
         ):  # fmt: skip
             if value is not None:
                 place[name] = value
@@ -306,7 +307,11 @@ def _restored_scope(loader: _Loader, name: bytes, head: tuple[Any, ...]) -> Scop
             parts[0],
             loader.sequence(name, Kind.OUTBOX),
             _nested(loader.sequence(name, Kind.RECEIVED)),
-            *(parts.get(number, default) for number, default in ((1, ()), (2, ()), (3, None), (4, None), (5, 0))),
+            parts.get(1, ()),
+            parts.get(2, ()),
+            parts.get(3),
+            parts.get(4),
+            parts.get(5, 0),
         )
     return scope
 

@@ -28,7 +28,7 @@ from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState
 from notalone_crypto.protocol.withdraw import period_of
 from notalone_crypto.randomness import Randomness
 from notalone_server.trustee.memory import Durable, Memory
-from notalone_server.trustee.ports import BoardPort, Clock, TrusteeStore
+from notalone_server.trustee.ports import BoardPort, BoardUnreachable, Clock, TrusteeStore
 
 MAX_EARLY_POLLS = 200
 MAX_SNAPSHOTS = 64
@@ -41,8 +41,8 @@ ROLLED_BACK = (
     "trustee's database as it is; then start this trustee again"
 )
 FORKED = (
-    "the board's log contradicts what this trustee cosigned before: it was forked. Nothing more is signed here. "
-    "Keep this trustee's database as evidence; tell the other trustees' operators and compare the newest "
+    "the board's log contradicts what this trustee cosigned before: it was forked. Nothing more is signed "
+    "here. Keep this trustee's database as evidence; tell the other trustees' operators and compare the newest "
     "checkpoints with them; start this trustee again only when all agree which log is the true one"
 )
 _PROVEN = {Code.CONSISTENCY, Code.FORK}  # under the board's own signature
@@ -99,16 +99,18 @@ class TrusteeService:
         handled = durable.handled.setdefault(scope_name, {})
         after = durable.done.setdefault(scope_name, 0)
         compare = after > 0 and self._quiet.get(scope_name, IDLE_POLLS) >= IDLE_POLLS
-        items = {item.sequence: item for item in self.board.feed(scope_name, after - int(compare))}
-        if compare:
-            self._compare(scope_name, items.get(after))
+        try:
+            found = self.board.feed(scope_name, after - int(compare))
+        except BoardUnreachable:
+            self._quiet[scope_name] = IDLE_POLLS  # who was away may come back as an old copy
+            raise
+        items = {item.sequence: item for item in found}
+        if compare and not self._compare(scope_name, items.get(after)):
+            return 0
         waiting = [items[number] for number in sorted(items) if number > after and number not in handled]
         # What is new is looked at again in the next poll: only then can an old copy be told from no news.
-        self._quiet[scope_name] = (
-            IDLE_POLLS
-            if waiting or self._missing.get(scope_name)
-            else (0 if compare else self._quiet.get(scope_name, 0) + 1)
-        )
+        quiet = 0 if compare else self._quiet.get(scope_name, 0) + 1
+        self._quiet[scope_name] = IDLE_POLLS if waiting else quiet
         done = 0
         while waiting and not self.halted:
             left = [item for item in waiting if not self._handle(scope_name, item)]
@@ -119,8 +121,8 @@ class TrusteeService:
             waiting = left
         return done
 
-    def _compare(self, scope_name: bytes, item: FeedItem | None) -> None:
-        """Halt once the board kept failing to show the last item that was handled.
+    def _compare(self, scope_name: bytes, item: FeedItem | None) -> bool:
+        """Whether the board still shows the last item that was handled; halt once it kept failing to.
 
         Attack: a board restored from an old copy counts its items anew, and
         whoever only asks for higher numbers never learns of it.
@@ -128,11 +130,12 @@ class TrusteeService:
         known = self.durable.marks.get(scope_name, b"")
         if not known or (item is not None and _mark(item) == known):
             self._missing.pop(scope_name, None)
-            return
+            return True
         # One answer may be late or damaged on its way; a board that lost its past stays without it.
         self._missing[scope_name] = self._missing.get(scope_name, 0) + 1
         if self._missing[scope_name] >= MAX_BAD_POLLS:
             self.halted = f"{Code.ROLLBACK}: {ROLLED_BACK}"
+        return False
 
     def repeat_all(self, scope_name: bytes) -> None:
         """Post everything of the current and the last batch again, for a board that lost it."""

@@ -148,7 +148,8 @@ class SqlStore:
         else:
             connection.execute(sa.insert(head).values(number=1, revision=revision, body=body))
         places = [
-            {"at_scope": row.scope, "at_kind": int(row.kind), "at_name": self._name(row), "row": row} for row in fresh
+            {"at_scope": row.scope, "at_kind": int(row.kind), "at_name": self._name(row), "row": row}
+            for row in fresh
         ]
         if not places:
             return
@@ -204,7 +205,9 @@ class SqlStore:
         return self._keyed(b"row name", join(row.scope, bytes([row.kind]), row.key))
 
     def _element(self, place: Place, key: bytes, body: bytes) -> int:
-        return int.from_bytes(self._keyed(b"row sum", join(place[0], bytes([place[1]]), key) + body), "big") or 1
+        return (
+            int.from_bytes(self._keyed(b"row sum", join(place[0], bytes([place[1]]), key) + body), "big") or 1
+        )
 
     def _head(self, revision: int) -> bytes:
         size = sum(len(keys) for keys in self._index.values())
