@@ -37,7 +37,7 @@ from notalone_server.issuer import commands
 from notalone_server.issuer.app import build, open_issuer
 from notalone_server.issuer.live import LiveIssuer
 from notalone_server.issuer.mail import SmtpMailer
-from notalone_server.issuer.ports import Letter, LetterKind, MailKind
+from notalone_server.issuer.ports import Letter, LetterKind, LetterRefused, MailKind
 from notalone_server.issuer.publish import Workers
 from notalone_server.issuer.service import IssuerService, Rules
 from notalone_server.issuer.settings import read_settings
@@ -74,10 +74,14 @@ class Postbox:
     def __init__(self) -> None:
         self.letters: list[Letter] = []
         self.away = False
+        self.refuses: set[str] = set()
+        self.delays: set[str] = set()
 
     def send(self, letter: Letter) -> None:
-        if self.away:
+        if self.away or letter.address in self.delays:
             raise ConnectionError("away")
+        if letter.address in self.refuses:
+            raise LetterRefused
         self.letters.append(letter)
 
 
@@ -378,6 +382,30 @@ def test_a_mail_server_that_is_away_delays_letters_and_loses_none(mail: Setup) -
     assert mail.enrol(mail.postbox.letters[-1].code).status_code == 200
 
 
+def test_an_address_the_mail_server_refuses_or_delays_stops_nobody_else(mail: Setup) -> None:
+    mail.postbox.refuses, mail.postbox.delays = {"member1@example.org"}, {"member2@example.org"}
+    for number in range(1, 4):
+        mail.ask(f"member{number}@example.org")
+    with pytest.raises(ConnectionError):
+        mail.workers.write_letters()
+    assert [letter.address for letter in mail.postbox.letters] == ["member3@example.org"]
+    assert [waiting.address for waiting in mail.live.store.waiting_mail()] == ["member2@example.org"]
+    mail.postbox.delays = set()
+    assert mail.workers.write_letters() == 1
+    assert mail.live.store.waiting_mail() == ()
+
+
+def test_the_worker_writes_as_often_for_unknown_addresses(mail: Setup) -> None:
+    """HTTP-11: a missing write would show in how long others' requests take."""
+    writes = []
+    for address in ("member1@example.org", "nobody@example.org", "no address"):
+        mail.ask(address)
+        before = mail.live.store._generation  # type: ignore[attr-defined]
+        mail.workers.write_letters()
+        writes.append(mail.live.store._generation - before)  # type: ignore[attr-defined]
+    assert writes == [2, 2, 2]
+
+
 def fill(mail: Setup) -> list[roll.Member]:
     members = [mail.member() for _ in range(32)]
     for number, member in enumerate(members):
@@ -459,6 +487,12 @@ def test_letters_arrive_through_a_real_mail_server_and_name_nothing() -> None:
     got: list[bytes] = []
 
     class Handler:
+        async def handle_RCPT(self, server, session, envelope, address, options) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802
+            if address.startswith("gone"):
+                return "550 no such mailbox"
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
         async def handle_DATA(self, server: object, session: object, envelope) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001, N802
             got.append(envelope.content)
             return "250 OK"
@@ -472,6 +506,8 @@ def test_letters_arrive_through_a_real_mail_server_and_name_nothing() -> None:
         mailer = SmtpMailer("127.0.0.1", port, "none", "code@example.org", Clock())
         for kind in LetterKind:
             mailer.send(Letter(kind, "member1@example.org", "ABCD-EFGH-JKMN-PQRS", NOW + DAY))
+        with pytest.raises(LetterRefused):
+            mailer.send(Letter(LetterKind.CODE, "gone@example.org", "ABCD-EFGH-JKMN-PQRS", NOW + DAY))
     finally:
         controller.stop()
     assert len(got) == 3

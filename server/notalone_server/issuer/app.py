@@ -64,7 +64,7 @@ def rules_of(settings: IssuerSettings) -> Rules:
 def open_issuer(settings: IssuerSettings, clock: Clock = system_clock) -> LiveIssuer:
     """The service on its migrated database."""
     key = signing.SigningKey(read_secret(settings.key_file, signing.SEED_LENGTH))
-    engine = database.open_engine(settings.database)
+    engine = database.open_engine(settings.database_url())
     database.migrate(engine, "issuer")
     store = SqlIssuerStore(engine, settings.scope)
     state = store.load()

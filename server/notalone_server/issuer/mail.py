@@ -15,9 +15,10 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
 
-from notalone_server.issuer.ports import Clock, Letter, LetterKind
+from notalone_server.issuer.ports import Clock, Letter, LetterKind, LetterRefused
 
 TIMEOUT: Final = 20
+PERMANENT: Final = 500  # SMTP: from here on, never
 SUBJECT: Final = "Code"
 _WORDS: Final = {
     LetterKind.CODE: (
@@ -70,8 +71,21 @@ class SmtpMailer:
     password: str = field(default="", repr=False)
 
     def send(self, letter: Letter) -> None:
-        """Return once the server took the letter; raises OSError (smtplib's errors are) otherwise."""
+        """Return once the server took the letter.
+
+        Raises: LetterRefused when it never will; OSError (as smtplib's errors are) otherwise.
+        """
         message = write_letter(letter, self.sender, self.clock())
+        try:
+            self._deliver(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            if all(code >= PERMANENT for code, _ in error.recipients.values()):
+                raise LetterRefused from error
+            raise
+        except smtplib.SMTPNotSupportedError as error:
+            raise LetterRefused from error
+
+    def _deliver(self, message: EmailMessage) -> None:
         if self.security == "tls":
             context = ssl.create_default_context()
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=context)

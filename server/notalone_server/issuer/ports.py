@@ -86,11 +86,15 @@ class DurableStore(IssuerStore, Protocol):
         """This one is done with: nothing of it stays."""
 
 
+class LetterRefused(Exception):
+    """The mail server will never take this letter."""
+
+
 class Mailer(Protocol):
     """Hands a letter to a mail server."""
 
     def send(self, letter: Letter) -> None:
-        """Return once the server took it; raises OSError otherwise."""
+        """Return once the server took it; raises LetterRefused, or OSError when it may take it later."""
 
 
 class BoardLink(Protocol):

@@ -12,10 +12,12 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
 
 from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MIN_ROLL, Tag
+from notalone_server.edge.secretfile import read_secret
 
 
 class MailSettings(BaseSettings):
@@ -46,7 +48,8 @@ class IssuerSettings(BaseSettings):
     scope_name: str = Field(min_length=1, max_length=200)
     declared: int = Field(ge=1, lt=1 << 32)
     enrolment: Literal["cards", "email"] = "cards"
-    database: str
+    database: str  # sqlite:///absolute/path, or postgresql+psycopg://user@host/name
+    database_password_file: Path | None = None
     key_file: Path
     board: str
     host: str = "127.0.0.1"
@@ -66,6 +69,19 @@ class IssuerSettings(BaseSettings):
     def scope(self) -> bytes:
         """32-byte scope identifier, as the policy derives it."""
         return digest(Tag.POLICY, b"scope", self.instance.encode(), self.scope_name.encode())
+
+    def database_url(self) -> str:
+        """The URL with its password, if there is one. Raises: Misuse for an open password file."""
+        url = make_url(self.database)
+        if self.database_password_file is not None:
+            url = url.set(password=read_secret(self.database_password_file).decode("utf-8").strip())
+        return url.render_as_string(hide_password=False)
+
+    @model_validator(mode="after")
+    def _no_password_here(self) -> Self:
+        if make_url(self.database).password:
+            raise ValueError("put the database password into a file: database_password_file")
+        return self
 
     @model_validator(mode="after")
     def _mail_is_there(self) -> Self:
@@ -87,4 +103,10 @@ def read_settings(path: Path) -> IssuerSettings:
         raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misuse(Code.MISUSE, f"{path} cannot be read as TOML", fault=Fault.OPERATOR) from error
-    return settings.model_copy(update={"key_file": path.parent / settings.key_file})
+    found: dict[str, object] = {"key_file": path.parent / settings.key_file}
+    if settings.database_password_file is not None:
+        found["database_password_file"] = path.parent / settings.database_password_file
+    if settings.mail is not None and settings.mail.password_file is not None:
+        password_file = path.parent / settings.mail.password_file
+        found["mail"] = settings.mail.model_copy(update={"password_file": password_file})
+    return settings.model_copy(update=found)
