@@ -142,6 +142,8 @@ def test_the_filled_database_opens(copy: Path) -> None:
 
 ANY = "(SELECT rowid FROM trustee_rows WHERE kind = 4 LIMIT 1)"
 
+SWAP = "UPDATE trustee_rows SET body = (SELECT body FROM trustee_rows o WHERE o.rowid != trustee_rows.rowid)"
+
 
 @pytest.mark.parametrize(
     "statement",
@@ -155,8 +157,7 @@ ANY = "(SELECT rowid FROM trustee_rows WHERE kind = 4 LIMIT 1)"
         "DELETE FROM trustee_rows WHERE kind = 18",
         "DELETE FROM trustee_head",
         "UPDATE trustee_head SET revision = revision - 1",
-        "UPDATE trustee_rows SET body = "
-        "(SELECT body FROM trustee_rows o WHERE o.rowid != trustee_rows.rowid)",
+        SWAP,
     ],
 )
 def test_attack_a_changed_moved_or_removed_row_is_refused(copy: Path, statement: str) -> None:

@@ -51,6 +51,13 @@ class Periodic:
                 return
 
 
+def _outlive_signals() -> None:
+    """Uvicorn raises the signal that stopped it again: the process would die before our `finally`."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+
 def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
@@ -101,6 +108,7 @@ def serve_operations(operations: ASGIApp, address: tuple[str, int], work: Sequen
     for one in work:
         one.start()
     log().info("started", operations_port=address[1])
+    _outlive_signals()
     try:
         _server(operations, *address).run()
     finally:

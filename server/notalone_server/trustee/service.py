@@ -42,8 +42,8 @@ ROLLED_BACK = (
 )
 FORKED = (
     "the board's log contradicts what this trustee cosigned before: it was forked. Nothing more is signed "
-    "here. Keep this trustee's database as evidence; tell the other trustees' operators and compare the newest "
-    "checkpoints with them; start this trustee again only when all agree which log is the true one"
+    "here. Keep this trustee's database as evidence; tell the other trustees' operators and compare the "
+    "newest checkpoints with them; start this trustee again only when all agree which log is the true one"
 )
 _PROVEN = {Code.CONSISTENCY, Code.FORK}  # under the board's own signature
 ERASED_FILING = 17  # what stands in a filing's place once every trustee has read past it
