@@ -8,10 +8,10 @@ PYTEST_ARGS ?=
 TYPED = crypto demo server client_sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format vectors bench wheel coverage lock clean
+.PHONY: help demo demo-live test lint format vectors bench wheel coverage lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- environment: stamps, so that a second run needs neither network nor time -------------------------
 
@@ -27,6 +27,9 @@ help: ## this list
 
 demo: .venv/.runtime ## ceremony, filings, matching, release, with the sample reports (REPORTS=FILE for yours)
 	@.venv/bin/notalone demo --reports "$(REPORTS)"
+
+demo-live: .venv/.runtime ## the same over HTTP: a process and a database for each of issuer, board and trustees
+	@.venv/bin/notalone demo --live --reports "$(REPORTS)"
 
 test: .venv/.dev ## every test except the benchmarks (PYTEST_ARGS="-k name")
 	@.venv/bin/python -m pytest tests --ignore=tests/bench $(PYTEST_ARGS)

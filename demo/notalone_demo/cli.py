@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from notalone_crypto.errors import NotAloneError
+from notalone_crypto.errors import Code, Misuse, NotAloneError
 from notalone_demo import views
 from notalone_demo.reports_file import read_story
 from notalone_demo.runner import Run
@@ -56,6 +56,9 @@ def demo(
     seed: Annotated[str, typer.Option(help="repeat a run: any text; without it every run is different")] = "",
     *,
     brief: Annotated[bool, typer.Option("--brief", help="only the summary")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="over HTTP, with a process and a database for every party")
+    ] = False,
 ) -> None:
     """Run real reports through a simulated deployment and show what every party saw."""
     console = Console(highlight=False)
@@ -70,6 +73,13 @@ def demo(
 
     try:
         story = read_story(reports)
+        if live:
+            if seed:
+                raise Misuse(Code.MISUSE, "a live run cannot be repeated from a seed")
+            # Here, so that the simulated demo needs none of the services' libraries.
+            if not importlib.import_module("notalone_demo.live.command").run(console, story, progress):
+                raise typer.Exit(1)
+            return
         run = Run.start(story, seed.encode() or secrets.token_bytes(32), progress)
         seen = 0
         for number in run.batches(progress):

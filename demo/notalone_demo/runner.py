@@ -72,7 +72,7 @@ class Run:
                 f"Batch {number}: three rounds of messages between the trustees, then one leaf in the log"
             )
             self.deployment.run_batch()
-            live = [self._plain(one) for one in self.filed if not one.withdrawn]
+            live = [plain(one) for one in self.filed if not one.withdrawn]
             self.expected |= released(live, self.story.scope.levels)
             yield number
 
@@ -122,19 +122,20 @@ class Run:
         self.filed.append(Filed(name, report, sealed.header.entry, earlier))
         progress(f"{report.person} seals a report on her device")
 
-    @staticmethod
-    def _plain(one: Filed) -> PlainReport:
-        report = one.report
-        subject = tuple((slot, _bytes(identifier)) for slot, identifier in report.identifiers.items())
-        return PlainReport(
-            one.name,
-            report.person,
-            subject,
-            report.threshold,
-            report.mode == 2,
-            report.preconsent,
-            report.desk,
-        )
+
+def plain(one: Filed) -> PlainReport:
+    """What the reference model needs of a filing."""
+    report = one.report
+    subject = tuple((slot, _bytes(identifier)) for slot, identifier in report.identifiers.items())
+    return PlainReport(
+        one.name,
+        report.person,
+        subject,
+        report.threshold,
+        report.mode == 2,
+        report.preconsent,
+        report.desk,
+    )
 
 
 def _bytes(identifier: CanonicalIdentifier) -> bytes:

@@ -7,6 +7,8 @@ state holds. Only `summary` knows the story in clear.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +35,18 @@ _BOARD_LEARNS = {
     FeedKind.RELEASES: "nothing: as many blobs in every batch, noise or not",
     FeedKind.RECORD_VOTE: "a salted hash",
 }
+
+
+class Ended(Protocol):
+    """A run's filings and what the reference model says, whatever it ran on."""
+
+    @property
+    def filed(self) -> Sequence[Filed]:
+        """In the order of the story."""
+
+    @property
+    def expected(self) -> set[Released]:
+        """By the reference model."""
 
 
 def short(data: bytes) -> str:
@@ -163,7 +177,7 @@ def people_view(console: Console, run: Run) -> None:
     console.print(table)
 
 
-def _why_sealed(run: Run, one: Filed) -> str:
+def _why_sealed(run: Ended, one: Filed) -> str:
     """In words, from the story in clear."""
     if one.withdrawn:
         return "taken back"
@@ -183,7 +197,7 @@ def _why_sealed(run: Run, one: Filed) -> str:
     return "she alone named this person, twice" if same else "nobody else named this person"
 
 
-def summary(console: Console, run: Run, observed: set[Released]) -> bool:
+def summary(console: Console, run: Ended, observed: set[Released]) -> bool:
     """The plain ending; whether the protocol did exactly what the plaintext reference says."""
     console.rule("[bold]Who was released to whom, and who stayed sealed")
     opened: dict[str, list[str]] = {}
