@@ -124,6 +124,7 @@ class Network:
         """Ceremony, settings, all processes; returns once the scope's rules are in force."""
         self._http = httpx.Client(timeout=5, trust_env=False)
         try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             self.prepared = prepare(self.folder, self.scope, self.batch_seconds, self.told)
             parties = (self.prepared.board, self.prepared.issuer, *self.prepared.trustees)
             self.told(f"{len(parties)} processes start: {', '.join(one.name for one in parties)}")
