@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import secrets
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,9 @@ _SERVICES = (
     ("trustee", "notalone_server.trustee.commands"),
     (None, "notalone_client.cli"),  # enrol, seal, status, ... stand beside the services
 )
-for _name, _module in _SERVICES:
+# Their libraries take seconds to load, which somebody who wants the demo need not wait for.
+_WANTED = () if sys.argv[1:2] == ["demo"] else _SERVICES
+for _name, _module in _WANTED:
     with contextlib.suppress(ImportError):
         app.add_typer(importlib.import_module(_module).app, name=_name)
 
