@@ -27,6 +27,7 @@ help: ## this list
 
 demo: .venv/.runtime ## ceremony, filings, matching, release, with the sample reports (REPORTS=FILE for yours)
 	@.venv/bin/notalone demo --reports "$(REPORTS)"
+	@printf '\n  That was one process. Over HTTP, with a process and a database for each party: make demo-live\n'
 
 demo-live: .venv/.runtime ## the same over HTTP: a process and a database for each of issuer, board and trustees
 	@.venv/bin/notalone demo --live --reports "$(REPORTS)"
