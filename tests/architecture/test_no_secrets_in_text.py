@@ -167,7 +167,11 @@ def test_no_error_text_holds_a_secret_an_identifier_or_words() -> None:
 
 def test_no_repr_of_a_state_or_of_secrets_holds_one() -> None:
     deployment = told().run.deployment
-    printed: list[object] = [deployment.board_store.state, deployment.issuer.state, deployment.signed_manifest]
+    printed: list[object] = [
+        deployment.board_store.state,
+        deployment.issuer.state,
+        deployment.signed_manifest,
+    ]
     printed += list(deployment.secrets.values())
     for trustee in deployment.trustees.values():
         printed += [trustee.machine, trustee.machine.secrets]
