@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -79,8 +80,7 @@ def demo(
         if live:
             if seed:
                 raise Misuse(Code.MISUSE, "a live run cannot be repeated from a seed")
-            # Here, so that the simulated demo needs none of the services' libraries.
-            if not importlib.import_module("notalone_demo.live.command").run(console, story, progress):
+            if not _live_command().run(console, story, progress):
                 raise typer.Exit(1)
             return
         run = Run.start(story, seed.encode() or secrets.token_bytes(32), progress)
@@ -103,6 +103,16 @@ def demo(
         raise typer.Exit(BAD_INPUT) from error
     if not as_expected:
         raise typer.Exit(1)
+
+
+def _live_command() -> ModuleType:
+    """Imported on demand: the simulated demo needs none of the services' libraries. Raises Misuse."""
+    try:
+        return importlib.import_module("notalone_demo.live.command")
+    except ImportError as error:
+        raise Misuse(
+            Code.MISUSE, "a live run needs the extras: pip install 'notalone[server,client]'"
+        ) from error
 
 
 def main() -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from typer.testing import CliRunner
 
 from notalone_client import EntryState
 from notalone_crypto.errors import NotAloneError
 from notalone_crypto.protocol.identify import CanonicalIdentifier, IdentifierKind
 from notalone_crypto.suite import MIN_ROLL
+from notalone_demo.cli import app
 from notalone_demo.live.network import LiveError, Network, until
 from notalone_demo.live.operators import HOST, children_environment
 from notalone_demo.live.story import LiveRun, named
@@ -214,3 +216,9 @@ def test_settings_in_the_environment_do_not_reach_the_services(
 def test_an_identifier_that_the_sdk_would_compare_otherwise_is_refused() -> None:
     with pytest.raises(NotAloneError):
         named(1, CanonicalIdentifier(IdentifierKind.EMAIL, b"Not.Canonical@example.org"))
+
+
+def test_a_live_run_from_a_seed_is_bad_input() -> None:
+    reports = Path(__file__).resolve().parents[2] / "examples" / "university.json"
+    done = CliRunner().invoke(app, ["demo", "--live", "--seed", "x", "--reports", str(reports)])
+    assert done.exit_code == 2
