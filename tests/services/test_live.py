@@ -28,7 +28,7 @@ from notalone_demo.reports_file import Story, read_story
 
 BATCH_SECONDS = 2
 DESK = "Écoute"
-KILLED = ("board", "trustee-1", "trustee-2", "board", "trustee-3", "trustee-1", "board", "trustee-2")
+KILLED = ("board", "trustee-1", "trustee-2", "board", "trustee-3", "board")
 MODES = ("peers", "counsellor")
 
 QUIET = (
