@@ -45,20 +45,22 @@ def server() -> Iterator[str]:
     binaries = _binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    prefix: list[str] = []
+    account: str | None = None
     if os.geteuid() == 0:  # the server refuses to run as root
         try:
             pwd.getpwnam("postgres")
         except KeyError:
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
+        account = "postgres"
     folder = Path(tempfile.mkdtemp(prefix="notalone-postgres-"))
-    if prefix:
+    if account is not None:
         shutil.chown(folder, "postgres", "postgres")
     port = free_port()
 
     def run(*words: str) -> None:
-        subprocess.run([*prefix, *words], check=True, cwd="/", capture_output=True, timeout=60)
+        subprocess.run(
+            words, check=True, cwd="/", capture_output=True, timeout=60, user=account, group=account
+        )
 
     data = str(folder / "data")
     try:
