@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 TYPED = crypto demo server client_sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live test lint format vectors bench wheel coverage lock clean
+.PHONY: help demo demo-live test lint format vectors tables bench wheel coverage lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ format: .venv/.dev ## let ruff write the formatting and the safe fixes
 
 vectors: .venv/.dev ## regenerate specs/vectors; fails if that changes a byte
 	@tools/vectors.sh
+
+tables: .venv/.dev ## rewrite what the pages take from tests and code: requirements, diagram of phases
+	.venv/bin/python tools/requirements.py
+	.venv/bin/python tools/diagrams.py
 
 bench: .venv/.dev ## count and time scalar multiplications per step and party
 	@.venv/bin/python tests/bench/run.py

@@ -74,7 +74,7 @@ def test_the_record_is_sound_before_it_is_attacked(run: RecordedWorld) -> None:
 
 
 def test_hidden_match(run: RecordedWorld) -> None:
-    """A trustee bends its output, so that two that match seem not to."""
+    """[AUD-1, AUD-6] A trustee bends its output, so that two that match seem not to."""
     other = RISTRETTO255.generator
 
     def bend(message: RoundTwo) -> RoundTwo:
@@ -88,7 +88,7 @@ def test_hidden_match(run: RecordedWorld) -> None:
 
 
 def test_hidden_match_by_all_trustees_with_a_record_that_leaves_it_out(run: RecordedWorld) -> None:
-    """They may log what they like: the recomputed record has the match and another leaf."""
+    """[AUD-1] They may log what they like: the recomputed record has the match and another leaf."""
 
     def other_leaf(message: object) -> object:
         return replace(message, leaf=bytes([1]) * 32)  # type: ignore[type-var]
@@ -103,6 +103,8 @@ def test_hidden_match_by_all_trustees_with_a_record_that_leaves_it_out(run: Reco
 
 
 def test_forged_round_proof(run: RecordedWorld) -> None:
+    """[AUD-1]"""
+
     def forge(message: RoundOne) -> RoundOne:
         changed = bytes([message.proof[-1] ^ 1])
         return replace(message, proof=message.proof[:-1] + changed)
@@ -112,6 +114,8 @@ def test_forged_round_proof(run: RecordedWorld) -> None:
 
 
 def test_two_liars_in_one_round_are_both_named(run: RecordedWorld) -> None:
+    """[AUD-6]"""
+
     def forge(message: RoundOne) -> RoundOne:
         return replace(message, duplicates=(*message.duplicates[1:], message.duplicates[0]))
 
@@ -137,6 +141,7 @@ def test_too_few_values_name_their_sender(run: RecordedWorld) -> None:
 
 
 def test_unsigned_round_message_does_not_count(run: RecordedWorld) -> None:
+    """[AUD-3]"""
     record = [
         replace(entry, payload=entry.payload[:-64] + bytes(64))
         if (entry.kind, entry.trustee, entry.batch) == (Outgoing.ROUND_ONE, 2, 1)
@@ -148,6 +153,7 @@ def test_unsigned_round_message_does_not_count(run: RecordedWorld) -> None:
 
 
 def test_withheld_round_message_names_nobody(run: RecordedWorld) -> None:
+    """[AUD-3]"""
     report = run.report(run.without(Outgoing.ROUND_TWO, 3, 1))
     assert in_batch(report, 1) == [(Code.OUT_OF_ORDER, ())]
     assert "trustees 3" in report.findings[0].detail
@@ -166,7 +172,7 @@ def test_contradicting_itself_in_one_round(run: RecordedWorld) -> None:
 
 
 def test_suppressed_acceptance(run: RecordedWorld) -> None:
-    """A plan with an entry that one trustee never accepted: its acceptance is nowhere."""
+    """[AUD-1] A plan with an entry that one trustee never accepted: its acceptance is nowhere."""
     report = run.report(run.without(Outgoing.ACCEPTANCE, 3, 1))
     assert in_batch(report, 1) == [(Code.UNKNOWN_ENTRY, (1, 2, 3))]
 
@@ -255,7 +261,7 @@ def test_plan_that_does_not_follow_the_one_before(run: RecordedWorld) -> None:
 
 
 def test_left_out_batch(run: RecordedWorld) -> None:
-    """Batch 1 is kept from the auditor: batch 2 does not start from nothing."""
+    """[AUD-6] Batch 1 is kept from the auditor: batch 2 does not start from nothing."""
     report = run.report([entry for entry in run.record if entry.kind != "close" or entry.batch != 1])
     assert Code.ROLLBACK in [finding.code for finding in report.findings]
     assert not report.clean
@@ -270,7 +276,7 @@ def test_two_plans_of_one_number(run: RecordedWorld) -> None:
 
 
 def test_accepted_filing_that_no_batch_takes() -> None:
-    """Suppressed filing: every trustee accepted it, and the board plans without it."""
+    """[AUD-1] Suppressed filing: every trustee accepted it, and the board plans without it."""
     recorded = small()
     recorded.file(1, b"bob")
     for _ in range(3):
@@ -356,7 +362,7 @@ def test_two_rolls_of_one_number(run: RecordedWorld) -> None:
 
 
 def test_missing_blobs(run: RecordedWorld) -> None:
-    """No blobs, or fewer: a release that was due could be left out."""
+    """[AUD-1] No blobs, or fewer: a release that was due could be left out."""
     report = run.report(run.without(Outgoing.RELEASES, 2, 1))
     assert in_batch(report, 1) == [(Code.LENGTH, ())]
     assert "trustee 2" in report.findings[0].detail
@@ -371,7 +377,7 @@ def test_missing_blobs(run: RecordedWorld) -> None:
 
 
 def test_altered_record_leaf() -> None:
-    """Board and all trustees put another leaf in the log than their messages give."""
+    """[AUD-1] Board and all trustees put another leaf in the log than their messages give."""
     recorded = small()
     world = recorded.world
     recorded.file(1, b"bob")
@@ -393,7 +399,7 @@ def test_altered_record_leaf() -> None:
 
 
 def test_forked_log(run: RecordedWorld) -> None:
-    """Two notes of one size and two roots, both cosigned: each cosigner is named."""
+    """[AUD-5] Two notes of one size and two roots, both cosigned: each cosigner is named."""
     tree = run.world.tree
     other = merkle.MerkleTree.of([bytes([number]) * 32 for number in range(tree.size)])
     audit = run.audit()
@@ -402,6 +408,7 @@ def test_forked_log(run: RecordedWorld) -> None:
 
 
 def test_forked_log_of_another_size(run: RecordedWorld) -> None:
+    """[AUD-5]"""
     tree = run.world.tree
     other = merkle.MerkleTree.of([bytes([number]) * 32 for number in range(tree.size + 1)])
     audit = run.audit()
@@ -422,6 +429,7 @@ def test_older_and_newer_notes_of_the_same_log_are_fine(run: RecordedWorld) -> N
 
 
 def test_note_without_a_quorum(run: RecordedWorld) -> None:
+    """[AUD-5]"""
     note = b"\n".join(run.note_of(run.world.tree.append(bytes(32))).split(b"\n")[:-2]) + b"\n"
     audit = run.audit()
     audit.take_note(note)
@@ -429,7 +437,7 @@ def test_note_without_a_quorum(run: RecordedWorld) -> None:
 
 
 def test_false_complaint_names_its_accuser_and_stops_nothing(run: RecordedWorld) -> None:
-    """A trustee opens a good bundle and calls it bad, after it accepted."""
+    """[AUD-3] A trustee opens a good bundle and calls it bad, after it accepted."""
     filing = next(Filing.decode(entry.payload) for entry in run.record if entry.kind == Shown.FILING)
     entry = plan_of(run, 1).entries[0]
     lie = sign_message(
@@ -460,7 +468,7 @@ def test_quota_place_of_a_period_that_was_not_running() -> None:
 
 
 def test_filing_published_after_its_roll_was_replaced() -> None:
-    """A closed place files under an old roll; the order of publication is the board's, so nobody is named."""
+    """[AUD-3] A closed place files under an old roll; the order is the board's, so nobody is named."""
     recorded = small()
     sealed = recorded.world.seal(2, recorded.world.report(b"eve"))
     for number in (2, 3):

@@ -140,6 +140,7 @@ def test_rekey_under_an_unchanged_context_reveals_the_key() -> None:
 
 
 def test_rekey_under_the_new_generations_context_reveals_nothing_that_way() -> None:
+    """[ENT-2]"""
     world = small()
     entries = two_filings(world)
     committee, secrets = world.committee, world.secrets
@@ -181,6 +182,7 @@ def test_refresh_under_an_unchanged_context_reveals_the_key() -> None:
 
 
 def test_refresh_with_all_subset_keys_redrawn_reveals_nothing_that_way() -> None:
+    """[RSH-8]"""
     world = small()
     entries = two_filings(world)
     old_committee, curious = world.committee, world.secrets[2]
@@ -227,6 +229,7 @@ def test_a_single_subset_key_redrawn_reveals_the_key_to_its_holder() -> None:
 
 @pytest.mark.parametrize("kept", [1, 2])
 def test_a_single_subset_key_redrawn_is_refused(kept: int) -> None:
+    """[RSH-8, RSH-9]"""
     world = small()
     move, manifest, secrets = moved(world, rekey=False)
     before, after = move.old.manifest.subset_key_hashes, manifest.subset_key_hashes
@@ -251,6 +254,7 @@ def test_a_single_subset_key_redrawn_is_refused(kept: int) -> None:
 
 
 def test_a_manifest_with_the_old_shares_of_the_keys_is_refused() -> None:
+    """[RSH-8]"""
     move, manifest, _ = moved(small(), rekey=False)
     stale = replace(manifest, level_commitments=move.old.manifest.level_commitments)
     with pytest.raises(CeremonyFailed) as refused:
@@ -259,6 +263,7 @@ def test_a_manifest_with_the_old_shares_of_the_keys_is_refused() -> None:
 
 
 def test_a_rekey_passed_off_as_a_refresh_is_refused() -> None:
+    """[RSH-8]"""
     move, manifest, _ = moved(small(), rekey=True)
     with pytest.raises(CeremonyFailed) as refused:
         succession.check_manifest(move.old, manifest, rekey=False)
@@ -282,7 +287,7 @@ def skewed(move: Move, dealer: int, subject: bytes) -> list[ReshareDealing]:
 
 @pytest.mark.parametrize(("count", "threshold"), [(3, 2), (5, 3)])
 def test_a_skewed_refresh_convicts_its_dealer(count: int, threshold: int) -> None:
-    """Of a key, of a mask (the last share of a live entry) and of a waiting entry."""
+    """[RSH-3] Of a key, of a mask (the last share of a live entry) and of a waiting entry."""
     world = small(count, threshold)
     live = world.file(1, b"bob").header.entry
     world.run_batch()
@@ -323,6 +328,7 @@ def resigned(move: Move, dealing: ReshareDealing, dealer: int = 1) -> ReshareDea
 
 @pytest.mark.parametrize("change", [1, -1])
 def test_an_over_degree_or_wrong_length_reshare_is_refused(change: int) -> None:
+    """[RSH-4]"""
     move = Move(small())
     dealing = move.deal(1)[0]
     rows = tuple((*row, row[-1]) if change > 0 else row[:-1] for row in dealing.commitments)
@@ -333,7 +339,7 @@ def test_an_over_degree_or_wrong_length_reshare_is_refused(change: int) -> None:
 
 
 def test_an_over_degree_reshare_with_its_own_polynomials_is_refused() -> None:
-    """The dealer really deals degree m; its lists are then one too long."""
+    """[RSH-4] The dealer really deals degree m; its lists are then one too long."""
     world = small()
     move = Move(world)
     higher = replace(move.resharing, committee=_Higher(move.old.manifest, move.old.fingerprint))
@@ -381,6 +387,7 @@ def _ephemeral(move: Move, shares: Sequence[Share]) -> int:
 
 
 def test_a_bad_part_convicts_its_dealer_before_everybody_and_a_false_complaint_its_accuser() -> None:
+    """[RSH-5]"""
     move = Move(small())
     bad = _bad_for(move, 3)
     reshare.check_dealing(move.resharing, bad)
@@ -399,7 +406,7 @@ def test_a_bad_part_convicts_its_dealer_before_everybody_and_a_false_complaint_i
 
 
 def test_copied_enc_makes_no_oracle_of_an_honest_accuser() -> None:
-    """A dealer copies another's enc, so that a complaint about it would open that other's dealing."""
+    """[RSH-6] A dealer copies another's enc, so that a complaint about it would open that other's dealing."""
     move = Move(small())
     victim = move.deal(1)[0]
     copied = resigned(move, replace(move.deal(2)[0], enc=victim.enc), dealer=2)
@@ -410,7 +417,7 @@ def test_copied_enc_makes_no_oracle_of_an_honest_accuser() -> None:
 
 
 def test_copied_enc_in_the_contributions_is_refused_too() -> None:
-    """Contributions are sealed to the same new keys, so their complaints would be the same oracle."""
+    """[RSH-6] Contributions are sealed to the same new keys, so their complaints would be the same oracle."""
     world = small()
     move = Move(world)
     victim = move.deal(1)[0]
@@ -423,7 +430,7 @@ def test_copied_enc_in_the_contributions_is_refused_too() -> None:
 
 
 def test_two_faced_dealer_is_seen_before_any_manifest() -> None:
-    """Both of its dealings are good; trustees who got different ones do not sign the same transcript."""
+    """[RSH-15] Both of its dealings are good; who got different ones does not sign the same transcript."""
     world = small()
     world.file(1, b"bob")
     world.run_batch()
@@ -437,6 +444,7 @@ def test_two_faced_dealer_is_seen_before_any_manifest() -> None:
 
 
 def test_a_dealing_of_another_attempt_is_refused() -> None:
+    """[RSH-1]"""
     world = small()
     first, second = Move(world), Move(world)
     with pytest.raises(CeremonyFailed) as refused:
@@ -445,7 +453,7 @@ def test_a_dealing_of_another_attempt_is_refused() -> None:
 
 
 def test_nobody_deals_to_keys_that_old_trustees_did_not_approve() -> None:
-    """A board that makes up a committee of its own keys gets nothing."""
+    """[RSH-2] A board that makes up a committee of its own keys gets nothing."""
     world = small()
     honest = Move(world)
     made_up = Move(world, replaced=(1, 2, 3))
@@ -465,6 +473,7 @@ def test_nobody_deals_to_keys_that_old_trustees_did_not_approve() -> None:
 
 
 def test_keys_of_the_plan_exchanged_afterwards_are_refused() -> None:
+    """[RSH-1]"""
     world = small()
     move, other = Move(world), Move(world)
     with pytest.raises(ContextMismatch) as refused:
@@ -482,6 +491,7 @@ def test_keys_of_the_plan_exchanged_afterwards_are_refused() -> None:
 
 
 def test_old_bundle_keys_are_refused_in_a_new_generation() -> None:
+    """[RSH-8]"""
     world = small()
     move, manifest, _ = moved(world, rekey=False)
     kept = replace(move.public[0], bundle_key=move.old.manifest.trustees[0].bundle_key)
@@ -495,7 +505,7 @@ def test_old_bundle_keys_are_refused_in_a_new_generation() -> None:
 
 @pytest.mark.parametrize(("count", "threshold"), [(3, 2), (5, 3)])
 def test_mobile_adversary_with_old_and_new_shares_reconstructs_nothing(count: int, threshold: int) -> None:
-    """m - 1 trustees before and m - 1 others after: no m of their shares give a secret."""
+    """[RSH-7] m - 1 trustees before and m - 1 others after: no m of their shares give a secret."""
     world = small(count, threshold)
     entry = world.file(1, b"bob").header.entry
     world.run_batch()
@@ -522,6 +532,7 @@ def test_mobile_adversary_with_old_and_new_shares_reconstructs_nothing(count: in
 
 
 def test_a_filing_of_the_old_generation_is_refused() -> None:
+    """[RSH-14]"""
     world = small()
     sealed = world.seal(1, world.report(b"bob"))
     refresh(world)
@@ -531,6 +542,7 @@ def test_a_filing_of_the_old_generation_is_refused() -> None:
 
 
 def test_an_acceptance_of_the_old_generation_is_refused() -> None:
+    """[RSH-14]"""
     world = small()
     sealed = world.file(1, b"bob")
     old = world.scope_of(2).pending[sealed.header.entry].acceptances[2]
@@ -551,6 +563,7 @@ def test_an_acceptance_of_the_old_generation_is_refused() -> None:
 
 
 def test_an_old_bundle_does_not_open_under_a_stolen_new_key() -> None:
+    """[RSH-8]"""
     world = small()
     sealed = world.file(1, b"bob")
     refresh(world)
@@ -559,7 +572,7 @@ def test_an_old_bundle_does_not_open_under_a_stolen_new_key() -> None:
 
 
 def test_a_complaint_about_a_carried_entry_counts_for_nothing() -> None:
-    """Its bundles open under no new key; taken for bad, one trustee could throw out every old report."""
+    """[RSH-14] Its bundles open under no new key; taken for bad, one trustee could throw out all."""
     world = small()
     sealed = world.file(1, b"bob")
     refresh(world)
@@ -575,6 +588,7 @@ def test_a_complaint_about_a_carried_entry_counts_for_nothing() -> None:
 
 
 def test_an_evaluation_is_never_redone_inside_one_generation() -> None:
+    """[RSH-16]"""
     world = small()
     sealed = world.file(1, b"bob")
     world.run_batch()
@@ -585,6 +599,7 @@ def test_an_evaluation_is_never_redone_inside_one_generation() -> None:
 
 
 def test_a_plan_of_the_old_generation_is_refused() -> None:
+    """[RSH-14]"""
     world = small()
     plan = world.plan()
     refresh(world)
@@ -593,6 +608,7 @@ def test_a_plan_of_the_old_generation_is_refused() -> None:
 
 
 def test_votes_for_one_manifest_do_not_carry_another() -> None:
+    """[RSH-9]"""
     world = small()
     move, manifest, secrets = moved(world, rekey=False)
     chain = move.succession(manifest, secrets)
@@ -606,6 +622,7 @@ def test_votes_for_one_manifest_do_not_carry_another() -> None:
 
 
 def test_names_of_the_seats_are_part_of_what_old_trustees_sign() -> None:
+    """[RSH-9]"""
     world = small()
     move, manifest, secrets = moved(world, rekey=False)
     chain = move.succession(manifest, secrets)

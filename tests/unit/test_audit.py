@@ -45,7 +45,7 @@ def report(honest: RecordedWorld) -> AuditReport:
 
 
 def test_honest_batches_are_clean(report: AuditReport) -> None:
-    """AUD-1, the other way round: an honest record gives no finding."""
+    """[AUD-7] AUD-1, the other way round: an honest record gives no finding."""
     assert report.findings == ()
     assert report.clean
     assert all(batch.evaluated and batch.logged and batch.clean for batch in report.batches)
@@ -78,6 +78,7 @@ def test_audit_needs_no_secret(honest: RecordedWorld) -> None:
 
 
 def test_the_page_names_nobody(honest: RecordedWorld, report: AuditReport) -> None:
+    """[AUD-4]"""
     page = report.page()
     entries = [Filing.decode(one.payload) for one in honest.record if one.kind == Shown.FILING]
     plans = [one.plan for one in honest.record if one.plan is not None]
@@ -108,6 +109,7 @@ def test_reading_the_same_messages_twice_changes_nothing(honest: RecordedWorld, 
 
 
 def test_rubbish_on_the_board_is_no_fault_of_a_trustee(honest: RecordedWorld) -> None:
+    """[AUD-3]"""
     sealed = honest.world.seal(5, honest.world.report(b"x"))
     unsigned = replace(sealed.filing, signature=bytes(64))
     audit = honest.audit()
@@ -121,6 +123,7 @@ def test_rubbish_on_the_board_is_no_fault_of_a_trustee(honest: RecordedWorld) ->
 
 
 def test_an_expired_report_leaves_and_changes_the_epoch() -> None:
+    """[AUD-7]"""
     run = RecordedWorld(World(slots=(1,), levels=(2, 3)))
     run.file(1, b"bob", weeks=1)
     run.file(2, b"eve")
@@ -134,6 +137,7 @@ def test_an_expired_report_leaves_and_changes_the_epoch() -> None:
 
 
 def test_five_trustees_of_whom_three_release() -> None:
+    """[AUD-7]"""
     run = RecordedWorld(World(count=5, threshold=3, slots=(1,)))
     run.file(1, b"bob")
     run.file(2, b"bob")
@@ -149,7 +153,7 @@ def test_what_trustees_seal_to_owners_is_passed_over(honest: RecordedWorld) -> N
 
 
 def test_upheld_complaint_ends_a_filing_and_accuses_nobody() -> None:
-    """A reporter's bad bundle: the trustee's proof is enough, and her enc counts as used."""
+    """[AUD-3] A reporter's bad bundle: the trustee's proof is enough, and her enc counts as used."""
     run = RecordedWorld(World(slots=(1,)))
     world = run.world
     sealed = world.seal(1, world.report(b"bob"))
@@ -169,6 +173,7 @@ def test_upheld_complaint_ends_a_filing_and_accuses_nobody() -> None:
 
 
 def test_rules_may_change_between_filing_and_batch() -> None:
+    """[AUD-7]"""
     run = RecordedWorld(World(slots=(1,)))
     run.file(1, b"bob")
     changed = replace(run.world.policy, quota=run.world.policy.quota + 1, version=2)

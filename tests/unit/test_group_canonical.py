@@ -31,6 +31,7 @@ USES: dict[str, Callable[[bytes], bytes]] = {
 def test_an_element_with_bit_255_set_is_refused_so_that_spent_tags_and_encs_have_no_twin(
     use: Callable[[bytes], bytes], element: bytes
 ) -> None:
+    """[CONV-9, CONV-1]"""
     with pytest.raises(MalformedInput) as caught:
         use(element)
     assert caught.value.code == Code.NON_CANONICAL

@@ -28,6 +28,7 @@ def both(*sealed: object) -> set[tuple[bytes, int]]:
 
 @pytest.mark.parametrize(("count", "threshold"), SIZES)
 def test_after_a_refresh_new_reports_match_old_ones_and_open(count: int, threshold: int) -> None:
+    """[RSH-11]"""
     world = small(count, threshold)
     first = world.file(1, b"bob")
     world.run_batch()
@@ -41,6 +42,7 @@ def test_after_a_refresh_new_reports_match_old_ones_and_open(count: int, thresho
 def test_withdrawal_after_a_refresh_outputs_the_rest_again_with_reshared_masks(
     count: int, threshold: int
 ) -> None:
+    """[RSH-11]"""
     world = small(count, threshold)
     first, second = world.file(1, b"bob", 3), world.file(2, b"al")
     world.run_batch()
@@ -57,6 +59,7 @@ def test_withdrawal_after_a_refresh_outputs_the_rest_again_with_reshared_masks(
 
 
 def test_peers_open_each_other_against_the_reshared_rows() -> None:
+    """[RSH-11]"""
     world = small()
     first = world.file(1, b"bob", 2, ReleaseMode.PEERS)
     world.run_batch()
@@ -68,6 +71,7 @@ def test_peers_open_each_other_against_the_reshared_rows() -> None:
 
 
 def test_a_filing_that_waits_is_carried_and_accepted_again() -> None:
+    """[RSH-12]"""
     world = small()
     first = world.file(1, b"bob")
     posts = refresh(world)
@@ -78,6 +82,7 @@ def test_a_filing_that_waits_is_carried_and_accepted_again() -> None:
 
 
 def test_a_filing_that_not_everybody_accepted_is_dropped() -> None:
+    """[RSH-12]"""
     world = small()
     sealed = world.seal(1, world.report(b"bob"))
     for index in (1, 2):
@@ -100,6 +105,7 @@ def test_a_filing_that_not_everybody_accepted_is_dropped() -> None:
 def test_a_trustee_that_is_lost_is_replaced_by_one_without_old_secrets(
     count: int, threshold: int, gone: int
 ) -> None:
+    """[RSH-10, RSH-11]"""
     world = small(count, threshold)
     first = world.file(1, b"bob")
     waiting = world.file(2, b"al")
@@ -120,6 +126,7 @@ def test_a_trustee_that_is_lost_is_replaced_by_one_without_old_secrets(
 
 
 def test_what_is_handed_over_holds_no_secret() -> None:
+    """[RSH-10]"""
     world = small()
     world.file(1, b"bob")
     world.run_batch()
@@ -135,6 +142,7 @@ def test_what_is_handed_over_holds_no_secret() -> None:
 
 
 def test_a_handed_over_state_that_nobody_approved_is_refused() -> None:
+    """[RSH-10]"""
     world = small()
     world.file(1, b"bob")
     world.run_batch()
@@ -150,6 +158,7 @@ def test_a_handed_over_state_that_nobody_approved_is_refused() -> None:
 def test_after_a_rekey_live_reports_are_evaluated_again_and_match_new_ones(
     count: int, threshold: int
 ) -> None:
+    """[RSH-13]"""
     world = small(count, threshold)
     first = world.file(1, b"bob")
     world.run_batch()
@@ -167,6 +176,7 @@ def test_after_a_rekey_live_reports_are_evaluated_again_and_match_new_ones(
 
 
 def test_a_match_from_before_a_rekey_is_not_released_twice_but_a_queued_one_is_not_lost() -> None:
+    """[RSH-13]"""
     world = small(release_blobs=2)
     first, second = world.file(1, b"bob"), world.file(2, b"bob")
     world.run_batch()
@@ -178,6 +188,7 @@ def test_a_match_from_before_a_rekey_is_not_released_twice_but_a_queued_one_is_n
 
 
 def test_refresh_keeps_the_level_keys_and_a_rekey_does_not() -> None:
+    """[RSH-7, RSH-8]"""
     world = small()
     world.file(1, b"bob")
     world.run_batch()
@@ -204,6 +215,7 @@ def test_a_carried_state_survives_storage() -> None:
 
 
 def test_the_reshared_rows_commit_to_the_reshared_shares() -> None:
+    """[RSH-7]"""
     world = small()
     sealed = world.file(1, b"bob")
     world.run_batch()
@@ -223,6 +235,7 @@ def test_the_reshared_rows_commit_to_the_reshared_shares() -> None:
 
 
 def test_no_reshare_while_a_batch_is_open() -> None:
+    """[RSH-1]"""
     world = small()
     world.file(1, b"bob")
     move = Move(world)
@@ -233,6 +246,7 @@ def test_no_reshare_while_a_batch_is_open() -> None:
 
 
 def test_a_plan_that_leaves_out_an_entry_is_refused() -> None:
+    """[RSH-1]"""
     world = small()
     world.file(1, b"bob")
     move = Move(world)
@@ -243,6 +257,7 @@ def test_a_plan_that_leaves_out_an_entry_is_refused() -> None:
 
 
 def test_nothing_is_dealt_before_the_delay_is_over() -> None:
+    """[RSH-2]"""
     world = small()
     move = Move(world, not_before=world.now + 1)
     with pytest.raises(ContextMismatch) as refused:
@@ -253,6 +268,7 @@ def test_nothing_is_dealt_before_the_delay_is_over() -> None:
 
 
 def test_nothing_is_dealt_without_enough_approvals() -> None:
+    """[RSH-2]"""
     world = small()
     move = Move(world)
     one = reshare.approve(move.plan, world.secrets[1])
@@ -268,6 +284,7 @@ def finished(world: World, **options: object) -> tuple[Move, Succession]:
 
 
 def test_a_succession_needs_enough_old_trustees_its_delay_and_every_new_one() -> None:
+    """[RSH-9]"""
     world = small()
     move, chain = finished(world, replaced=(3,), not_before=world.now)
     assert succession.verify_succession(move.old, chain, world.now).manifest.generation == 1
@@ -288,6 +305,7 @@ def test_a_succession_needs_enough_old_trustees_its_delay_and_every_new_one() ->
 
 
 def test_two_generations_are_followed_one_after_the_other_only() -> None:
+    """[RSH-9]"""
     world = small()
     old = world.committee
     _, first = finished(world)
