@@ -155,8 +155,17 @@ def verify_inclusion(root: bytes, size: int, index: int, leaf: bytes, proof: Seq
 
     Raises: VerificationFailed (log.inclusion).
     """
+    if not _all_nodes((root,)) or not hmac.compare_digest(root_of_path(size, index, leaf, proof), root):
+        raise VerificationFailed(Code.INCLUSION, "the leaf is not in the tree at this index")
+
+
+def root_of_path(size: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root (32 bytes) that a path leads to, for a caller that compares it with what it trusts.
+
+    Raises: VerificationFailed (log.inclusion) when the path does not fit size and index.
+    """
     failure = VerificationFailed(Code.INCLUSION, "the leaf is not in the tree at this index")
-    if not 0 <= index < size <= MAX_SIZE or not _all_nodes((root, leaf, *proof)):
+    if not 0 <= index < size <= MAX_SIZE or not _all_nodes((leaf, *proof)):
         raise failure
     position, last = index, size - 1
     value = leaf
@@ -170,8 +179,9 @@ def verify_inclusion(root: bytes, size: int, index: int, leaf: bytes, proof: Seq
             value = node_hash(value, node)
         position >>= 1
         last >>= 1
-    if last or not hmac.compare_digest(value, root):
+    if last:
         raise failure
+    return value
 
 
 def verify_consistency(

@@ -93,33 +93,9 @@ def check_inclusion(inclusion: Inclusion, entry: bytes) -> bytes:
     if inclusion.entry != entry:
         raise VerificationFailed(Code.INCLUSION, "the path is for another entry")
     part = merkle.leaf_hash(_part(inclusion.part_salt, inclusion.plan, entry))
-    root = _climb(part, inclusion)
+    root = merkle.root_of_path(inclusion.count, inclusion.position, part, inclusion.path)
     record = BatchRecord(inclusion.plan, inclusion.messages, inclusion.outputs, root)
     return digest(Tag.LEAF, inclusion.leaf_salt, record.encode())
-
-
-def _climb(part: bytes, inclusion: Inclusion) -> bytes:
-    """The root this path leads to (RFC 9162 section 2.1.3.2); the leaf's hash fixes it."""
-    position, last = inclusion.position, inclusion.count - 1
-    failure = VerificationFailed(Code.INCLUSION, "the path does not fit its position")
-    if not 0 <= position <= last:
-        raise failure
-    value = part
-    for node in inclusion.path:
-        if last == 0:
-            raise failure
-        if position & 1 or position == last:
-            value = merkle.node_hash(node, value)
-            while position and not position & 1:
-                position >>= 1
-                last >>= 1
-        else:
-            value = merkle.node_hash(value, node)
-        position >>= 1
-        last >>= 1
-    if last:
-        raise failure
-    return value
 
 
 def _tree(salt: bytes, plan: bytes, entries: Sequence[bytes]) -> merkle.MerkleTree:
