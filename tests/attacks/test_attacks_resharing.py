@@ -630,3 +630,23 @@ def test_names_of_the_seats_are_part_of_what_old_trustees_sign() -> None:
     with pytest.raises(NotAloneError) as refused:
         succession.verify_succession(move.old, replace(chain, votes=renamed), world.now)
     assert refused.value.code == Code.SIGNATURE
+
+
+def test_retained_record_after_rekey() -> None:
+    """A trustee keeps every point of before a re-key and compares with what comes after.
+
+    The control: within one generation and epoch the same subject does show.
+    """
+    world = small()
+    first, second = world.file(1, b"bob"), world.file(2, b"bob")
+    world.run_batch()
+    kept = [world.scope_of(1).live[sealed.header.entry].points for sealed in (first, second)]
+    assert kept[0][0].curve == kept[1][0].curve
+    refresh(world, rekey=True)
+    world.file(3, b"bob")
+    world.run_batch()
+    after = [point for live in world.scope_of(1).live.values() for point in live.points]
+    assert after
+    for points in kept:
+        assert not {point.x for point in points} & {point.x for point in after}
+        assert not {point.curve for point in points} & {point.curve for point in after}
