@@ -22,6 +22,7 @@ from notalone_demo.simulation.deployment import Deployment
 _TAKEN: dict[FeedKind, Shown | Outgoing] = {
     FeedKind.SNAPSHOT: Shown.SNAPSHOT,
     FeedKind.FILING: Shown.FILING,
+    FeedKind.ERASED_FILING: Shown.TRACE,
     FeedKind.WITHDRAWAL: Shown.WITHDRAWAL,
     FeedKind.PLAN: Shown.PLAN,
     FeedKind.ACCEPTANCE: Outgoing.ACCEPTANCE,

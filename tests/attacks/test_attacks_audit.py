@@ -10,12 +10,19 @@ from tests.support.world import World
 
 from notalone_crypto.errors import Code
 from notalone_crypto.messages.evaluation import BatchPlan, CosignatureMessage, LogUpdate, RoundOne, RoundTwo
-from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Withdrawal
+from notalone_crypto.messages.filing import (
+    Acceptance,
+    BundleComplaint,
+    Filing,
+    FilingTrace,
+    Header,
+    Withdrawal,
+)
 from notalone_crypto.messages.release import ReleaseBatch
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives import merkle
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
-from notalone_crypto.protocol import accept, intake, log
+from notalone_crypto.protocol import accept, file, intake, log
 from notalone_crypto.protocol.audit_record import Shown
 from notalone_crypto.protocol.audit_report import AuditReport
 from notalone_crypto.protocol.signed import sign_message
@@ -294,7 +301,7 @@ def test_forged_filing_proof_that_trustees_let_through(monkeypatch: pytest.Monke
     stranger = world.seal(2, world.report(b"bob"))
     proof = world.seal(3, world.report(b"bob")).filing.proof
     key = stranger.owner.signing_key
-    forged = sign_message(replace(stranger.filing, proof=proof), key, Tag.FILING_SIGNATURE)
+    forged = file.sign_filing(replace(stranger.filing, proof=proof), key)
     with monkeypatch.context() as dishonest:
         dishonest.setattr(intake.accept, "verify_statements", lambda _, filings: [None] * len(filings))
         world.give([forged])
@@ -454,6 +461,53 @@ def test_false_complaint_names_its_accuser_and_stops_nothing(run: RecordedWorld)
     framed = replace(shown, payload=replace(lie, signature=bytes(64)).encode())
     report = run.report([*run.record[:place], framed, *run.record[place:]])
     assert verdicts(report) == [(Code.SIGNATURE, ())]
+
+
+@pytest.mark.parametrize("field", ["header", "proof", "bundle_hashes", "signature"])
+def test_erased_filing_put_in_the_place_of_another(run: RecordedWorld, field: str) -> None:
+    """[AUD-8] A board that erased the bundles shows other remains than those all trustees accepted."""
+    record = run.erased()
+    places = [number for number, one in enumerate(record) if one.kind == Shown.TRACE]
+    first, second = (FilingTrace.decode(record[number].payload) for number in places[:2])
+    other = replace(first, **{field: getattr(second, field)})
+    record[places[0]] = replace(record[places[0]], payload=other.encode())
+    report = run.report(record)
+    assert not report.clean
+    assert (Code.SIGNATURE, ()) in verdicts(report)
+
+
+def test_complaint_about_an_erased_filing(run: RecordedWorld) -> None:
+    """[AUD-8] What all accepted is erased; whoever complains then accepted too, and is named."""
+    record = run.erased()
+    trace = next(FilingTrace.decode(one.payload) for one in record if one.kind == Shown.TRACE)
+    entry = Header.decode(trace.header).entry
+    lie = sign_message(
+        BundleComplaint(entry, trace.fingerprint, 2, RISTRETTO255.generator, bytes(64), bytes(64)),
+        run.world.secrets[2].signing_key,
+        Tag.COMPLAINT,
+    )
+    place = next(number for number, one in enumerate(record) if one.kind == Shown.TRACE) + 1
+    shown = Entry(Outgoing.COMPLAINT, 2, lie.encode())
+    assert verdicts(run.report([*record[:place], shown, *record[place:]])) == [(Code.EQUIVOCATION, (2,))]
+
+
+def test_board_that_erases_the_evidence_of_a_complaint() -> None:
+    """[AUD-8] Bundles that a trustee complained about are kept; without them nobody is accused."""
+    recorded = small()
+    world = recorded.world
+    sealed = world.seal(1, world.report(b"bob"))
+    bundles = (sealed.filing.bundles[0], bytes(len(sealed.filing.bundles[1])), sealed.filing.bundles[2])
+    bad = file.sign_filing(replace(sealed.filing, bundles=bundles), sealed.owner.signing_key)
+    world.give([bad])
+    recorded.publish(bad)
+    complaint = next(one.payload for one in recorded.record if one.kind == Outgoing.COMPLAINT)
+    for index in (1, 3):
+        machine = world.machines[index]
+        intake.receive_complaint(machine.state, world.view(), bad, BundleComplaint.decode(complaint))
+    recorded.file(2, b"bob")
+    recorded.batch()
+    assert recorded.report().clean
+    assert verdicts(recorded.report(recorded.erased())) == [(Code.COMPLAINT, ())]
 
 
 def test_quota_place_of_a_period_that_was_not_running() -> None:

@@ -13,7 +13,7 @@ from notalone_crypto.errors import Code
 from notalone_crypto.messages.committee import Desk, ReleaseMode, ScopePolicy
 from notalone_crypto.messages.release import BLOB_LENGTH, BLOB_PLAINTEXT_LENGTH, ReleaseBatch, ReleaseItem
 from notalone_crypto.primitives import hpke, padding
-from notalone_crypto.protocol import accept, batch, log, release
+from notalone_crypto.protocol import accept, batch, file, log, release
 from notalone_crypto.protocol.file import SealedReport
 from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.signed import UNSIGNED, sign_message
@@ -108,7 +108,7 @@ def test_desk_key_switched_after_filing() -> None:
         assert give(world, [replace(after.filing, header=rewritten.encode())]) == [Code.SIGNATURE]
         thief = replace(rewritten, owner_key=world.board_key.verify_key)
         stolen = replace(after.filing, header=thief.encode(), signature=UNSIGNED)
-        assert give(world, [sign_message(stolen, world.board_key, Tag.FILING_SIGNATURE)]) == [Code.PROOF]
+        assert give(world, [file.sign_filing(stolen, world.board_key)]) == [Code.PROOF]
         assert give(world, [sealed.filing]) == [Code.POLICY], "a page that was open too long files again"
     assert give(world, [after.filing]) == [None]
     theirs = world.seal(3, replace(world.report(b"bob"), desk_key=attacker.public))

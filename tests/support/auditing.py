@@ -130,6 +130,15 @@ class RecordedWorld:
         """The record less some entries; 0 means any."""
         return [entry for entry in self.record if not _fits(entry, kind, trustee, batch)]
 
+    def erased(self) -> list[Entry]:
+        """The record as one sees it who comes after the board erased all bundles."""
+        return [
+            replace(one, kind=Shown.TRACE, payload=Filing.decode(one.payload).trace.encode())
+            if one.kind == Shown.FILING
+            else one
+            for one in self.record
+        ]
+
     def altered(self, kind: Outgoing, trustee: int, batch: int, change: Callable[[Any], Any]) -> list[Entry]:
         """The record with one trustee's message changed and signed again by that trustee."""
         message_type, tag = SIGNED[kind]

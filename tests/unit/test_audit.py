@@ -15,10 +15,9 @@ from notalone_crypto.protocol import intake, withdraw
 from notalone_crypto.protocol.audit import Audit
 from notalone_crypto.protocol.audit_record import Shown
 from notalone_crypto.protocol.audit_report import AuditReport, BatchReport, Finding, MatchCount
+from notalone_crypto.protocol.file import sign_filing
 from notalone_crypto.protocol.keys import Committee
-from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.protocol.state import Outgoing
-from notalone_crypto.suite import Tag
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +74,15 @@ def test_audit_needs_no_secret(honest: RecordedWorld) -> None:
     audit = honest.audit(into=Audit(committee))
     assert audit.report().clean
     assert len(audit.report().batches) == 4
+
+
+def test_whoever_comes_after_bundles_were_erased_can_say_as_much(
+    honest: RecordedWorld, report: AuditReport
+) -> None:
+    """[AUD-8]"""
+    late = honest.report(honest.erased())
+    assert late.clean
+    assert late.page() == report.page()
 
 
 def test_the_page_names_nobody(honest: RecordedWorld, report: AuditReport) -> None:
@@ -158,8 +166,7 @@ def test_upheld_complaint_ends_a_filing_and_accuses_nobody() -> None:
     world = run.world
     sealed = world.seal(1, world.report(b"bob"))
     bundles = (sealed.filing.bundles[0], bytes(len(sealed.filing.bundles[1])), sealed.filing.bundles[2])
-    bad = replace(sealed.filing, bundles=bundles)
-    bad = sign_message(bad, sealed.owner.signing_key, Tag.FILING_SIGNATURE)
+    bad = sign_filing(replace(sealed.filing, bundles=bundles), sealed.owner.signing_key)
     world.give([bad])
     run.publish(bad)
     complaint = next(one.payload for one in run.record if one.kind == Outgoing.COMPLAINT)

@@ -33,6 +33,7 @@ class FeedKind(IntEnum):
     POLICY = 14
     POLICY_LEAF = 15
     POLICY_NOTE = 16
+    ERASED_FILING = 17  # a FilingTrace in a filing's place, once every trustee has its bundle
 
 
 CONFIDENTIAL_KINDS = frozenset({FeedKind.PLAN_VOTE, FeedKind.ROUND_ONE, FeedKind.ROUND_TWO})

@@ -80,9 +80,31 @@ class Filing(Message):
     signature: Signature
 
     @property
+    def trace(self) -> FilingTrace:
+        """What its owner signs; the header names the introductions."""
+        hashes = tuple(digest(Tag.BUNDLE, bundle) for bundle in self.bundles)
+        return FilingTrace(self.header, self.proof, hashes, self.signature)
+
+    @property
     def fingerprint(self) -> bytes:
         """What the board promises to include: header, proof and every bundle."""
-        return digest(Tag.FILING, self.encode())
+        return self.trace.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class FilingTrace(Message):
+    """A filing with hashes for its bundles: what is signed, and what remains once they are erased."""
+
+    TYPE: ClassVar[int] = 37
+    header: Annotated[bytes, Variable(1 << 16)]
+    proof: Proof
+    bundle_hashes: Annotated[tuple[bytes, ...], ListOf(Fixed(32), MAX_TRUSTEES)]
+    signature: Signature
+
+    @property
+    def fingerprint(self) -> bytes:
+        """32-byte name of the filing: its bundles may be erased, its name stays."""
+        return digest(Tag.FILING, self.header, self.proof, *self.bundle_hashes)
 
 
 @dataclass(frozen=True, slots=True)

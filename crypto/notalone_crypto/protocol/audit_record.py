@@ -17,7 +17,14 @@ from typing import Final
 from notalone_crypto.errors import Code, ContextMismatch, NotAloneError, StateConflict, VerificationFailed
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan, PlanVote, RecordVote, RoundOne, RoundTwo
-from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Header, Withdrawal
+from notalone_crypto.messages.filing import (
+    Acceptance,
+    BundleComplaint,
+    Filing,
+    FilingTrace,
+    Header,
+    Withdrawal,
+)
 from notalone_crypto.messages.release import ReleaseBatch
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.messages.wire import Message
@@ -42,6 +49,7 @@ class Shown(StrEnum):
 
     SNAPSHOT = "snapshot"
     FILING = "filing"
+    TRACE = "trace"  # of a filing whose bundles the board erased
     WITHDRAWAL = "withdrawal"
     PLAN = "plan"
 
@@ -49,6 +57,7 @@ class Shown(StrEnum):
 _TYPES: Final[dict[Shown | Outgoing, type[Message]]] = {
     Shown.SNAPSHOT: RollSnapshot,
     Shown.FILING: Filing,
+    Shown.TRACE: FilingTrace,
     Shown.WITHDRAWAL: Withdrawal,
     Shown.PLAN: BatchPlan,
     Outgoing.ACCEPTANCE: Acceptance,
@@ -80,7 +89,7 @@ class PublicRecord:
     _plans: dict[bytes, BatchPlan] = field(default_factory=dict)
     _snapshots: dict[bytes, RollSnapshot] = field(default_factory=dict)
     _newest: dict[tuple[bytes, bytes, int], RollSnapshot] = field(default_factory=dict)
-    _filings: dict[bytes, tuple[Filing, Header]] = field(default_factory=dict)
+    _filings: dict[bytes, tuple[Filing | FilingTrace, Header]] = field(default_factory=dict)
     _entries: dict[bytes, list[bytes]] = field(default_factory=dict)  # not yet settled -> filings
     _headers: dict[bytes, Header] = field(default_factory=dict)
     _acceptances: dict[bytes, dict[int, Acceptance]] = field(default_factory=dict)
@@ -97,7 +106,7 @@ class PublicRecord:
         match message:
             case RollSnapshot():
                 self._take_snapshot(message)
-            case Filing():
+            case Filing() | FilingTrace():
                 self._take_filing(message)
             case Withdrawal():
                 self._take_withdrawal(message)
@@ -141,7 +150,7 @@ class PublicRecord:
         """
         self._judge_complaints(scope)
         everyone = set(range(1, self.committee.count + 1))
-        admitted: list[tuple[Filing, Header]] = []
+        admitted: list[tuple[Filing | FilingTrace, Header]] = []
         for entry in [name for name in self._entries if self._headers[name].scope == scope.policy.scope]:
             if entry in scope.gone:
                 del self._entries[entry]
@@ -183,9 +192,10 @@ class PublicRecord:
         if newest is None or snapshot.number > newest.number:
             self._newest[place] = snapshot
 
-    def _take_filing(self, filing: Filing) -> None:
+    def _take_filing(self, filing: Filing | FilingTrace) -> None:
         header = Header.decode(filing.header)
-        check_signature(filing, header.owner_key, Tag.FILING_SIGNATURE)
+        trace = filing if isinstance(filing, FilingTrace) else filing.trace
+        check_signature(trace, header.owner_key, Tag.FILING_SIGNATURE)
         if filing.fingerprint in self._filings:
             return
         self._filings[filing.fingerprint] = (filing, header)
@@ -232,7 +242,7 @@ class PublicRecord:
         self,
         scope: ScopeState,
         plan: BatchPlan,
-        filing: Filing,
+        filing: Filing | FilingTrace,
         header: Header,
         acceptances: dict[int, Acceptance],
     ) -> None:
@@ -255,7 +265,10 @@ class PublicRecord:
                 raise ContextMismatch(Code.PERIOD, "an accepted filing uses a quota place of another period")
             view = View(self.committee, policy, view.snapshots, {}, header.period, latest)
             spent = self.state.spent.setdefault(header.period, set())
-            accept.check_cheaply(view, filing, self.state.seen_encs, spent)
+            if isinstance(filing, FilingTrace):
+                accept.check_trace_cheaply(view, filing, self.state.seen_encs, spent)
+            else:
+                accept.check_cheaply(view, filing, self.state.seen_encs, spent)
         except NotAloneError as error:
             error.culprits = tuple(sorted(acceptances))  # each signed that it had checked
             raise
@@ -265,7 +278,9 @@ class PublicRecord:
         self.state.seen_encs.add(header.enc)
         self.state.spent.setdefault(header.period, set()).add(header.quota_tag)
 
-    def _view(self, scope: ScopeState, filings: Sequence[tuple[Filing, Header]], now: int) -> View:
+    def _view(
+        self, scope: ScopeState, filings: Sequence[tuple[Filing | FilingTrace, Header]], now: int
+    ) -> View:
         """A trustee's view without "newest": which roll was current was judged when the filing came."""
         named = {header.snapshot for _, header in filings}
         snapshots = [self._snapshots[name] for name in named if name in self._snapshots]
@@ -280,14 +295,22 @@ class PublicRecord:
                 waiting.append(complaint)
                 continue
             with self.docket.noting():
-                verdict: NotAloneError = accept.judge(self.committee, filing, header, complaint)
+                accepted = complaint.trustee in self._acceptances.get(header.entry, {})
+                if isinstance(filing, FilingTrace):
+                    if not accepted:  # the evidence was withheld from the auditor: nobody is named
+                        raise ContextMismatch(Code.COMPLAINT, "a complaint about a filing without bundles")
+                    verdict: NotAloneError = StateConflict(
+                        Code.EQUIVOCATION, "a trustee accepted and complained", culprits=(complaint.trustee,)
+                    )
+                else:
+                    verdict = accept.judge(self.committee, filing, header, complaint)
                 if header.entry != complaint.entry:
                     verdict = VerificationFailed(
                         Code.COMPLAINT, "a complaint about another filing", culprits=(complaint.trustee,)
                     )
                 if verdict.culprits:
                     raise verdict
-                if complaint.trustee in self._acceptances.get(header.entry, {}):
+                if accepted:
                     # After ACCEPT it counts for nothing: else a bundle could be opened at will.
                     raise StateConflict(
                         Code.EQUIVOCATION, "a trustee accepted and complained", culprits=(complaint.trustee,)
@@ -297,12 +320,16 @@ class PublicRecord:
         self._complaints = waiting
 
 
-def _pending(filing: Filing, header: Header, acceptances: dict[int, Acceptance]) -> PendingEntry:
+def _pending(
+    filing: Filing | FilingTrace, header: Header, acceptances: dict[int, Acceptance]
+) -> PendingEntry:
+    introductions = (b"", b"")  # erased with the bundles; an audit does not need them
+    if isinstance(filing, Filing):
+        introductions = (filing.first_introduction, filing.second_introduction)
     return PendingEntry(
         filing.fingerprint,
         header,
-        filing.first_introduction,
-        filing.second_introduction,
+        *introductions,
         NO_SHARES,
         b"",
         dict(acceptances),

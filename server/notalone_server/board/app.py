@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
 from notalone_crypto.errors import Code, Fault, Misuse
@@ -18,13 +19,16 @@ from notalone_crypto.messages.committee import ScopePolicy, SignedManifest
 from notalone_crypto.primitives.signing import SEED_LENGTH, SigningKey, generate_key
 from notalone_crypto.protocol.keys import Committee
 from notalone_server.board.erasure import erase_bundles
-from notalone_server.board.routes import COUNTERS, Gate, add_routes
+from notalone_server.board.gate import Gate
+from notalone_server.board.mailboxes import LETTERS_PER_SCOPE, Mailboxes
+from notalone_server.board.routes import COUNTERS, add_routes
 from notalone_server.board.service import BoardService
 from notalone_server.board.settings import TEMPLATE, BoardSettings, load
 from notalone_server.board.store import SqlStore
 from notalone_server.edge import database, problem, process, redaction
 from notalone_server.edge.clock import system_clock
 from notalone_server.edge.limits import AnonymousLimiter, BodyLimit
+from notalone_server.edge.lock import StillOurs, exclusive
 from notalone_server.edge.metrics import Metrics, operations_app
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import read_secret, write_secret
@@ -33,25 +37,45 @@ from notalone_server.edge.signing import RequestVerifier
 CONFIG_NAME = "board.toml"
 
 
+@dataclass(slots=True)
+class Turn:
+    """Whether this process is the only one that works on the database, as of the last look."""
+
+    still_ours: StillOurs = lambda: True
+    ours: bool = True
+
+    def check(self) -> None:
+        """Look again. Raises Misuse when another process took the lock: two must not plan batches."""
+        self.ours = self.still_ours()
+        if not self.ours:
+            raise Misuse(Code.MISUSE, "another board process works on this database", fault=Fault.OPERATOR)
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """Everything a process needs to serve."""
 
     board: BoardService
+    mailboxes: Mailboxes
     app: ASGIApp
     api: FastAPI
     operations: FastAPI
     metrics: Metrics
-    readers: tuple[str, ...]
+    readers: tuple[str, ...]  # who must have read a filing before its bundles are erased
     forget: Callable[[], None]
+    turn: Turn
 
     def work(self) -> None:
-        """What has to be done from time to time: due batches, bundles that everybody has."""
+        """What has to be done from time to time: due batches, bundles that everybody has, old letters."""
+        self.turn.check()
         self.board.tick()
         erased = erase_bundles(self.board, self.readers)
         for _ in range(erased):
             self.metrics.count("erased_total")
-        if erased:
+        letters = self.mailboxes.erase()
+        for _ in range(letters):
+            self.metrics.count("letters_erased_total")
+        if erased or letters:
             self.forget()
 
 
@@ -62,6 +86,8 @@ def build(
     limiter: AnonymousLimiter | None = None,
     ready: Callable[[], bool] = lambda: True,
     forget: Callable[[], None] = lambda: None,
+    letters_per_scope: int = LETTERS_PER_SCOPE,
+    turn: Turn | None = None,
 ) -> Running:
     """The applications for both ports."""
     committee = board.committee
@@ -75,24 +101,38 @@ def build(
     api = FastAPI(title="NotAlone board", version="1", docs_url=None, redoc_url=None)
     problem.install(api)
     database.install(api)
-    add_routes(api, board, manifest, gate, metrics)
+    mailboxes = Mailboxes(board.store, board.clock, letters_per_scope)
+    add_routes(api, board, mailboxes, manifest, gate, metrics)
     app = redaction.QuietErrors(BodyLimit(api), metrics)
-    return Running(board, app, api, operations_app(metrics, ready), metrics, tuple(keys), forget)
+    trustees = tuple(f"trustee/{one.index}" for one in committee.manifest.trustees)
+    operations = operations_app(metrics, ready)
+    return Running(board, mailboxes, app, api, operations, metrics, trustees, forget, turn or Turn())
 
 
-def assemble(settings: BoardSettings, clock: Callable[[], int] = system_clock) -> Running:
+def assemble(
+    settings: BoardSettings, clock: Callable[[], int] = system_clock, turn: Turn | None = None
+) -> Running:
     """Open everything the settings name. Raises Misuse, VerificationFailed, MalformedInput."""
+    turn = turn or Turn()
     key = SigningKey(read_secret(settings.path(settings.signing_key), SEED_LENGTH))
     manifest = SignedManifest.decode(_read(settings.path(settings.manifest)))
     committee = Committee.verified(manifest)
     if committee.manifest.board_key != key.verify_key:
         raise Misuse(Code.MANIFEST, "the manifest names another board key", fault=Fault.OPERATOR)
     engine = database.open_engine(settings.database_url())
-    database.migrate(engine, "board")
     store = SqlStore(engine)
     board = BoardService(committee, key, clock, store)
-    for path in settings.policies:
-        publish_once(board, ScopePolicy.decode(_read(settings.path(path))))
+    try:
+        database.migrate(engine, "board")
+        for path in settings.policies:
+            publish_once(board, ScopePolicy.decode(_read(settings.path(path))))
+    except DBAPIError as error:
+        # Its own words may quote data; its kind is enough to look for a full disk, rights, a server away.
+        raise Misuse(
+            Code.MISUSE,
+            f"the database cannot be read and written ({type(error.orig).__name__})",
+            fault=Fault.OPERATOR,
+        ) from error
     limiter = AnonymousLimiter(
         committee.fingerprint,
         clock,
@@ -101,7 +141,16 @@ def assemble(settings: BoardSettings, clock: Callable[[], int] = system_clock) -
         settings.requests_per_second,
     )
     auditors = tuple(bytes.fromhex(one) for one in settings.auditors)
-    return build(board, manifest, auditors, limiter, store.is_reachable, store.forget)
+    return build(
+        board,
+        manifest,
+        auditors,
+        limiter,
+        lambda: turn.ours and store.is_writable(),
+        store.forget,
+        settings.letters_per_scope,
+        turn,
+    )
 
 
 def publish_once(board: BoardService, policy: ScopePolicy) -> None:
@@ -123,14 +172,16 @@ def main(config: Path) -> None:
     """Run the board until it is told to stop. Raises NotAloneError when it cannot start."""
     settings = load(config)
     redaction.configure("board")
-    running = assemble(settings)
-    process.serve(
-        running.app,
-        (settings.host, settings.port),
-        running.operations,
-        (settings.operations_host, settings.operations_port),
-        [process.Periodic("board", settings.tick_seconds, running.work)],
-    )
+    # Before the first look into the database: a second process must not even migrate it.
+    with exclusive(settings.database_url(), "board") as still_ours:
+        running = assemble(settings, turn=Turn(still_ours))
+        process.serve(
+            running.app,
+            (settings.host, settings.port),
+            running.operations,
+            (settings.operations_host, settings.operations_port),
+            [process.Periodic("board", settings.tick_seconds, running.work)],
+        )
 
 
 def init(folder: Path) -> bytes:

@@ -6,7 +6,6 @@ Owns when a filing's sealed parts go and what remains of it for auditors
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,22 +14,14 @@ from notalone_crypto.messages.filing import Filing
 from notalone_server.board.ports import Writing
 from notalone_server.board.service import BoardService
 
-ERASED_FILING: Final = 17  # the feed kind of what remains
 _AT_ONCE: Final = 32
-
-
-def remains(data: bytes) -> bytes:
-    """What is kept of a filing: frames of header, proof, fingerprint, signature, bundles' SHA-256."""
-    filing = Filing.decode(data)
-    parts = [filing.header, filing.proof, filing.fingerprint, filing.signature]
-    parts += [hashlib.sha256(bundle).digest() for bundle in filing.bundles]
-    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
 
 
 def erase_bundles(board: BoardService, readers: Iterable[str]) -> int:
     """Erase filings that every trustee accepted and every reader has read past; how many.
 
-    `readers` are the names under which trustees and auditors sign their requests.
+    `readers` are the names under which trustees sign their requests. Nobody waits
+    for auditors, who may come years later: a trace says all they need.
     An acceptance is posted after its bundle's shares are stored, and a reader
     asks for what follows only after storing what came before: nobody needs them again.
     """
@@ -55,6 +46,7 @@ def _erase(store: Writing, scope: bytes, name: bytes) -> None:
         return
     item = store.feed(scope, entry.sequence - 1, 0)[0]
     if item.kind == FeedKind.FILING:
-        store.replace(scope, entry.sequence, ERASED_FILING, remains(item.payload))
+        trace = Filing.decode(item.payload).trace
+        store.replace(scope, entry.sequence, FeedKind.ERASED_FILING, trace.encode())
     entry.erased = True
     store.put_entry(scope, entry)
