@@ -71,6 +71,7 @@ class Code(StrEnum):
     EQUIVOCATION = "state.equivocation"
     ROLLBACK = "state.rollback"
     BATCH_OPEN = "state.batch_open"
+    CONSENT = "state.consent"
     # roll
     ROLL_TOO_SMALL = "roll.too_small"
     ROLL_DUPLICATE = "roll.duplicate"

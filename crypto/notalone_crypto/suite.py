@@ -52,6 +52,7 @@ class Tag(StrEnum):
     PHRASE_KEY = "phrase-key"
     OWNER_KEY = "owner-key"
     RECIPIENT_KEY = "recipient-key"
+    REPLY_KEY = "reply-key"
     QUOTA_BASE = "quota-base"
     # filing
     HEADER = "header"

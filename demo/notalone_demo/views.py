@@ -13,9 +13,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
+from notalone_crypto.messages.contact import ReplyCard
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.primitives import checkpoint
-from notalone_crypto.protocol import statement
+from notalone_crypto.protocol import release, statement
 from notalone_crypto.protocol.identify import SlotKind
 from notalone_crypto.protocol.state import ScopeState
 from notalone_demo.auditing import audit_lines
@@ -160,7 +161,7 @@ def people_view(console: Console, run: Run) -> None:
         reporter = deployment.reporters[one.report.person]
         counted = reporter.was_counted(deployment.board, one.position)
         opened = [
-            f"{names[intro.entry]}: “{intro.plaintext.decode()}”"
+            f"{names[intro.entry]}: “{_shown(intro)}”"
             for intro in reporter.introductions(deployment.board, one.position)
         ]
         state = "withdrawn" if one.withdrawn else ("yes" if counted else "not yet")
@@ -195,6 +196,12 @@ def _why_sealed(run: Ended, one: Filed) -> str:
     if any(other.withdrawn for other in same):
         return "the other report was taken back before"
     return "she alone named this person, twice" if same else "nobody else named this person"
+
+
+def _shown(introduction: release.Introduction) -> str:
+    if introduction.content == 1:
+        return ReplyCard.decode(introduction.plaintext).alias
+    return introduction.plaintext.decode()
 
 
 def summary(console: Console, run: Ended, observed: set[Released]) -> bool:

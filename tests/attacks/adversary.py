@@ -78,7 +78,7 @@ class Draft:
         tag = file.quota_tag(committee, policy.scope, member, period, index)
         owner = file.owner_keys(member, tag)
         keys = tuple(random_scalar(randomness) for _ in range(2))
-        texts = (report.first_introduction, report.second_introduction)
+        texts = (file.reply_card(report, owner).encode(), report.second_introduction)
         sizes = (FIRST_INTRODUCTION_LENGTH, SECOND_INTRODUCTION_LENGTH)
         first, second = (
             file._seal_introduction(committee, policy.scope, tag, which, key, text, size)

@@ -88,7 +88,7 @@ def attack_seal(
     owner = file.owner_keys(member, spent_mark)
     contents = [random_scalar(random), random_scalar(random)]
     sizes = (FIRST_INTRODUCTION_LENGTH, SECOND_INTRODUCTION_LENGTH)
-    texts = (report.first_introduction, report.second_introduction)
+    texts = (file.reply_card(report, owner).encode(), report.second_introduction)
     first, second = (
         file._seal_introduction(committee, rules.scope, spent_mark, which, key, text, size)
         for which, key, text, size in zip((1, 2), contents, texts, sizes, strict=True)

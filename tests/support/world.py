@@ -33,6 +33,7 @@ from notalone_crypto.randomness import SeededStream
 
 NOW = 1_790_000_000
 SLOT = 1
+ALIAS = "Alma, by the lake"
 
 
 def run_ceremony(
@@ -183,7 +184,7 @@ class World:
         """A report; bare bytes mean the first slot."""
         named = {self.slots[0]: identifiers} if isinstance(identifiers, bytes) else identifiers
         expiry = withdrawals.week_of(self.now) + weeks
-        return file.Report(named, threshold, mode, preconsent, self.desk.public, expiry, b"reply key", words)
+        return file.Report(named, threshold, mode, preconsent, self.desk.public, expiry, ALIAS, words)
 
     def seal(
         self, who: int | roll.Member, report: file.Report, spent: frozenset[bytes] = frozenset()

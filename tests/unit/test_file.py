@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from tests.support.world import World
+from tests.support.world import ALIAS, World
 
 from notalone_crypto.errors import (
     Code,
@@ -18,7 +18,8 @@ from notalone_crypto.errors import (
     StateConflict,
 )
 from notalone_crypto.messages.committee import ReleaseMode
-from notalone_crypto.messages.filing import FIRST_INTRODUCTION_LENGTH, SECOND_INTRODUCTION_LENGTH, Header
+from notalone_crypto.messages.contact import MAX_ALIAS, ReplyCard
+from notalone_crypto.messages.filing import SECOND_INTRODUCTION_LENGTH, Header
 from notalone_crypto.primitives import pedersen
 from notalone_crypto.primitives.group import ORDER
 from notalone_crypto.protocol import accept, file, statement
@@ -55,8 +56,8 @@ def test_sizes_are_equal_whatever_the_report_says() -> None:
         one.report({2: b"a"}, 3, ReleaseMode.PEERS, preconsent=True),
         one.report({1: b"a"}, 2, words=b""),
         one.report({1: b"a"}, 2, words=b"w" * longest),
-        replace(one.report({1: b"a"}, 2), first_introduction=b""),
-        replace(one.report({1: b"a"}, 2), first_introduction=b"f" * (FIRST_INTRODUCTION_LENGTH - 4)),
+        replace(one.report({1: b"a"}, 2), alias=""),
+        replace(one.report({1: b"a"}, 2), alias="f" * MAX_ALIAS),
     ]
     filings = [one.seal(number, report).filing for number, report in enumerate(reports)]
     assert len({len(filing.encode()) for filing in filings}) == 1
@@ -170,7 +171,13 @@ def test_the_filing_carries_its_header_and_nothing_of_the_report_in_clear() -> N
     sealed = one.seal(0, one.report({1: b"laurent.morel"}, 2, words=b"the very words"))
     data = sealed.filing.encode()
     assert Header.decode(sealed.filing.header) == sealed.header
-    for secret in (b"laurent.morel", b"the very words", b"reply key", one.people[0].phrase_key):
+    for secret in (
+        b"laurent.morel",
+        b"the very words",
+        ALIAS.encode(),
+        sealed.owner.reply_key.public,
+        one.people[0].phrase_key,
+    ):
         assert secret not in data
         assert repr(secret)[2:-1] not in repr(sealed)
     assert one.people[0].place not in data
@@ -191,7 +198,8 @@ def test_introductions_open_under_their_own_key_tag_and_number_only() -> None:
     ]
     scope, tag = one.policy.scope, sealed.header.quota_tag
     first, second = sealed.filing.first_introduction, sealed.filing.second_introduction
-    assert file.open_introduction(view.committee, scope, tag, 1, keys[0], first) == b"reply key"
+    card = ReplyCard.decode(file.open_introduction(view.committee, scope, tag, 1, keys[0], first))
+    assert card == ReplyCard(sealed.owner.reply_key.public, ALIAS)
     assert file.open_introduction(view.committee, scope, tag, 2, keys[1], second) == b"hello"
     for wrong in (
         (scope, tag, 2, keys[0], first),

@@ -7,10 +7,11 @@ from functools import cache
 from itertools import product
 
 import pytest
-from tests.support.world import World
+from tests.support.world import ALIAS, World
 
 from notalone_crypto.errors import Code, Misuse, NotAloneError
 from notalone_crypto.messages.committee import ReleaseMode
+from notalone_crypto.messages.contact import ReplyCard
 from notalone_crypto.messages.filing import Header
 from notalone_crypto.messages.release import BLOB_LENGTH, MAX_NAMED_MEMBERS, ReleaseBatch, ReleaseItem
 from notalone_crypto.primitives import hpke
@@ -151,7 +152,8 @@ def test_fewer_than_m_items_open_nothing() -> None:
         assert release.open_items(world.committee, [item, item]) == ()
     for some in (items[:2], items[1:], items[::2], items):
         (opened,) = release.open_items(world.committee, some)
-        assert (opened.entry, opened.content, opened.plaintext) == (entry, 1, b"reply key")
+        assert (opened.entry, opened.content) == (entry, 1)
+        assert ReplyCard.decode(opened.plaintext).alias == ALIAS
 
 
 def test_bad_shares_are_ignored_and_other_claims_are_kept_apart() -> None:
@@ -178,7 +180,7 @@ def test_bad_shares_are_ignored_and_other_claims_are_kept_apart() -> None:
         bad = sign_message(replace(items[0], **lie), key, Tag.RELEASE)  # type: ignore[arg-type]
         for mixed in ([bad, *good], [*good, bad], [bad, items[0], *good]):
             (opened,) = release.open_items(world.committee, mixed)
-            assert opened.plaintext == b"reply key"
+            assert ReplyCard.decode(opened.plaintext).alias == ALIAS
         assert release.open_items(world.committee, [bad, good[0]]) == ()
 
 

@@ -36,7 +36,7 @@ def report_table(report: file.Report) -> Table:
         "preconsent": report.preconsent,
         "desk_key": report.desk_key,
         "expiry_week": report.expiry_week,
-        "first_introduction": report.first_introduction,
+        "alias": report.alias,
         "second_introduction": report.second_introduction,
     }
 

@@ -182,7 +182,7 @@ class Deployment:
         """What a reporter decided."""
         expiry = withdraw.week_of(NOW) + weeks
         return file.Report(
-            identifiers, threshold, mode, preconsent, self.desk.public, expiry, b"reply key", b"first words"
+            identifiers, threshold, mode, preconsent, self.desk.public, expiry, "Alma", b"first words"
         )
 
     def seal(

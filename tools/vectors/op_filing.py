@@ -4,7 +4,7 @@ Owns the JSON form of a member and a report. Refuses to know which cases exist.
 
 A member is `{"phrase": 16 bytes, "issuer_key": 32 bytes}`; a report
 `{"identifiers": {slot: bytes}, "threshold", "release_mode", "preconsent",
-"desk_key", "expiry_week", "first_introduction", "second_introduction"}`.
+"desk_key", "expiry_week", "alias", "second_introduction"}`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def report_from(table: Table) -> file.Report:
         table["preconsent"],
         bytes.fromhex(table["desk_key"]),
         table["expiry_week"],
-        bytes.fromhex(table["first_introduction"]),
+        table["alias"],
         bytes.fromhex(table["second_introduction"]),
     )
 

@@ -37,7 +37,7 @@ _err = Console(stderr=True, highlight=False)
 _CONFIG_KEYS: Final = {"committee", "scope", "board", "issuer", "proxy"}
 _FORM_KEYS: Final = {
     "email", "directory_id", "name", "unit", "phone", "account", "platform", "former_account",
-    "former_platform", "threshold", "peers", "preconsent", "desk", "weeks", "introduction", "words",
+    "former_platform", "threshold", "peers", "preconsent", "desk", "weeks", "alias", "words",
 }  # fmt: skip
 
 Config = Annotated[
@@ -108,7 +108,7 @@ def _form(path: Path) -> Form:
             about.append(Named.account(_text(values, key), _platform(values, platform), former=former))
     if not about:
         raise Misuse(Code.INPUT_FILE, "the form names nobody")
-    kept = ("threshold", "peers", "preconsent", "desk", "weeks", "introduction", "words")
+    kept = ("threshold", "peers", "preconsent", "desk", "weeks", "alias", "words")
     given = {key: values[key] for key in kept if key in values}
     for key, value in given.items():
         expected = int if key in ("threshold", "weeks") else bool if key in ("peers", "preconsent") else str

@@ -6,6 +6,7 @@ to keep anything.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -87,7 +88,7 @@ class Form:
     preconsent: bool = False
     desk: str = ""  # a desk's name; the first of the policy by default
     weeks: int = 52
-    introduction: str = field(default="", repr=False)  # at most 252 bytes: alias and how to answer
+    alias: str = field(default="", repr=False)  # at most 200 UTF-8 bytes: the name others write to
     words: str = field(default="", repr=False)  # at most 2044 bytes: first words, safe contact
 
     def compared(self, policy: ScopePolicy) -> dict[SlotKind, CanonicalIdentifier]:
@@ -115,7 +116,7 @@ class Form:
             self.preconsent,
             desks[0],
             withdraw.week_of(now) + weeks,
-            self.introduction.encode("utf-8"),
+            unicodedata.normalize("NFC", self.alias),
             self.words.encode("utf-8"),
         )
 

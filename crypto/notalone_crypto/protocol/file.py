@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from notalone_crypto.errors import Code, ContextMismatch, RollRefused, StateConflict
 from notalone_crypto.messages.committee import ReleaseMode, ScopePolicy
+from notalone_crypto.messages.contact import ReplyCard
 from notalone_crypto.messages.filing import (
     FIRST_INTRODUCTION_LENGTH,
     SECOND_INTRODUCTION_LENGTH,
@@ -44,7 +45,7 @@ class Report:
     preconsent: bool
     desk_key: bytes
     expiry_week: int
-    first_introduction: bytes = field(repr=False)  # reply key and alias, nothing else
+    alias: str = field(repr=False)  # NFC, at most 200 UTF-8 bytes; the reply card adds the reply key
     second_introduction: bytes = field(repr=False)  # first words, safe contact
 
 
@@ -54,6 +55,7 @@ class OwnerKeys:
 
     signing_key: signing.SigningKey = field(repr=False)
     recipient_key: hpke.HpkePrivateKey = field(repr=False)
+    reply_key: hpke.HpkePrivateKey = field(repr=False)  # never public: the recipient key is
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def owner_keys(member: Member, quota_tag: bytes) -> OwnerKeys:
     return OwnerKeys(
         signing.SigningKey(derive(member.phrase_key, Tag.OWNER_KEY, quota_tag)),
         hpke.HpkePrivateKey.from_bytes(derive(member.phrase_key, Tag.RECIPIENT_KEY, quota_tag)),
+        hpke.HpkePrivateKey.from_bytes(derive(member.phrase_key, Tag.REPLY_KEY, quota_tag)),
     )
 
 
@@ -137,7 +140,8 @@ def seal_report(
     """Everything that leaves the device for one report.
 
     Raises: RollRefused (too few members; her place is not in the snapshot),
-    StateConflict (state.quota), ContextMismatch (context.policy, context.expiry), Misuse.
+    StateConflict (state.quota), ContextMismatch (context.policy, context.expiry),
+    MalformedInput (encoding.text: the alias), Misuse.
     """
     _check_report(policy, report)
     issuers = [organisation.issuer_key for organisation in policy.organisations]
@@ -159,7 +163,7 @@ def seal_report(
             tag,
             1,
             content_keys[0],
-            report.first_introduction,
+            reply_card(report, owner).encode(),
             FIRST_INTRODUCTION_LENGTH,
         ),
         _seal_introduction(
@@ -213,6 +217,11 @@ def seal_report(
     bundles = deals.seal(committee, header, ephemeral)
     filing = Filing(header.encode(), proof, bundles, *introductions, bytes(64))
     return SealedReport(sign_filing(filing, owner.signing_key), header, owner)
+
+
+def reply_card(report: Report, owner: OwnerKeys) -> ReplyCard:
+    """The first introduction. Raises: MalformedInput (encoding.text) for an alias that does not fit."""
+    return ReplyCard(owner.reply_key.public, report.alias)
 
 
 def sign_filing(filing: Filing, key: signing.SigningKey) -> Filing:

@@ -148,6 +148,6 @@ def make_report(
         preconsent,
         desk_key,
         withdraw.week_of(now) + weeks,
-        alias.encode("utf-8"),
+        alias,
         words.encode("utf-8"),
     )
