@@ -16,7 +16,7 @@ from notalone_client.errors import (
 )
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Named, Sealed
-from notalone_client.steps import EntryState, FilingStatus, OwnFiling
+from notalone_client.steps_return import EntryState, FilingStatus, OwnFiling
 from notalone_client.trust import Trust
 
 __all__ = [

@@ -23,7 +23,7 @@ from notalone_client.client import Client
 from notalone_client.errors import ClientError
 from notalone_client.phrase import LANGUAGES, Phrase
 from notalone_client.report import Form, Named, Sealed
-from notalone_client.steps import FilingStatus
+from notalone_client.steps_return import FilingStatus
 from notalone_client.system import system_randomness
 from notalone_client.trust import Trust
 from notalone_crypto.errors import Code, Misuse, NotAloneError

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from notalone_client.errors import NotSafe, Refused, Unavailable, UnexpectedAnswer
+from notalone_client.errors import ClientError, NotSafe, Refused, Unavailable, UnexpectedAnswer
 from notalone_crypto.codec import Reader
 from notalone_crypto.primitives import signing
 from notalone_crypto.randomness import Randomness
@@ -143,6 +143,12 @@ def check_address(address: str) -> str:
     return address.rstrip("/")
 
 
+def _url(addresses: Mapping[str, str], request: Request) -> str:
+    if request.service not in addresses:
+        raise ClientError(f"this client was given no {request.service}")
+    return addresses[request.service] + request.path
+
+
 def _headers(request: Request) -> dict[str, str]:
     fixed = {"User-Agent": "notalone", "Accept": "*/*", "Accept-Encoding": "identity"}
     if request.body is not None:
@@ -182,7 +188,7 @@ class SyncTransport:
 
     def send(self, request: Request) -> Answer:
         """The answer, read up to its limit. Raises: Unavailable, Refused, UnexpectedAnswer."""
-        url = self.addresses[request.service] + request.path
+        url = _url(self.addresses, request)
         try:
             with self._client.stream(
                 request.method, url, content=request.body, headers=_headers(request)
@@ -218,7 +224,7 @@ class AsyncTransport:
 
     async def send(self, request: Request) -> Answer:
         """As `SyncTransport.send`."""
-        url = self.addresses[request.service] + request.path
+        url = _url(self.addresses, request)
         try:
             async with self._client.stream(
                 request.method, url, content=request.body, headers=_headers(request)
