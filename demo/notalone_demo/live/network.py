@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,13 @@ from typing import Final, Self
 import httpx
 
 from notalone_crypto.errors import Code, StateConflict
-from notalone_demo.live.operators import Party, Prepared, children_environment, prepare
+from notalone_demo.live.operators import Party, Prepared, Wishes, children_environment, prepare
 from notalone_demo.reports_file import ScopeInput
 
 PATIENCE: Final = 90.0  # seconds; a busy machine starts five processes in ten
 _PAUSE: Final = 0.05
 _GRACE: Final = 20.0
+PROGRAM: Final = ("-m", "notalone_demo.cli")
 
 
 class LiveError(StateConflict):
@@ -49,6 +50,8 @@ class Process:
 
     party: Party
     log: Path
+    program: Sequence[str] = PROGRAM
+    extra: Mapping[str, str] = field(default_factory=dict)  # added to its environment
     starts: int = 0
     _handle: subprocess.Popen[bytes] | None = None
 
@@ -57,8 +60,8 @@ class Process:
         arguments = [self.party.command, "run", "--config", str(self.party.config)]
         with self.log.open("ab") as log:
             self._handle = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "notalone_demo.cli", *arguments],
-                env=children_environment(self.log.parent),
+                [sys.executable, *self.program, *arguments],
+                env={**children_environment(self.log.parent), **self.extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -116,6 +119,8 @@ class Network:
     scope: ScopeInput
     batch_seconds: int
     told: Callable[[str], None]
+    wishes: Wishes = field(default_factory=Wishes)
+    program: Sequence[str] = PROGRAM
     prepared: Prepared = field(init=False)
     processes: dict[str, Process] = field(init=False, default_factory=dict)
     _http: httpx.Client = field(init=False, repr=False)
@@ -125,10 +130,12 @@ class Network:
         self._http = httpx.Client(timeout=5, trust_env=False)
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            self.prepared = prepare(self.folder, self.scope, self.batch_seconds, self.told)
+            self.prepared = prepare(self.folder, self.scope, self.batch_seconds, self.told, self.wishes)
             parties = (self.prepared.board, self.prepared.issuer, *self.prepared.trustees)
             self.told(f"{len(parties)} processes start: {', '.join(one.name for one in parties)}")
-            self.processes = {one.name: Process(one, self.folder / f"{one.name}.log") for one in parties}
+            self.processes = {
+                one.name: Process(one, self.folder / f"{one.name}.log", self.program) for one in parties
+            }
             for process in self.processes.values():
                 process.start()
                 if process.party is self.prepared.board:  # who starts without it only waits for it

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,17 @@ SLOTS: Final = (1, 2, 3, 4)
 RELEASE_BLOBS: Final = 24
 TOKEN_BITS: Final = 8  # one machine plays everybody: less work for each anonymous token
 _CHEAP: Final = Cost(19 * 1024, 1, 1)  # every restart opens the key file again
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a run may have otherwise than the demo."""
+
+    slots: tuple[int, ...] = SLOTS
+    release_blobs: int = RELEASE_BLOBS
+    cards: int = 0  # how many are made; 0: one for each member
+    auditors: tuple[tuple[bytes, bytes], ...] = ()  # HPKE key for the manifest, verify key for the board
+    databases: Mapping[str, str] = field(default_factory=dict)  # a party's name -> URL; else SQLite
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +70,24 @@ class Prepared:
     cards: tuple[str, ...] = field(repr=False)
 
 
-def prepare(folder: Path, scope: ScopeInput, batch_seconds: int, told: Callable[[str], None]) -> Prepared:
+def prepare(
+    folder: Path,
+    scope: ScopeInput,
+    batch_seconds: int,
+    told: Callable[[str], None],
+    wishes: Wishes | None = None,
+) -> Prepared:
     """Hold the ceremony and write all settings below `folder`.
 
     Raises: NotAloneError from the ceremony; OSError for files.
     """
+    wishes = wishes or Wishes()
     ports = iter(free_ports(4 + len(scope.trustees)))
     board_folder, issuer_folder = folder / "board", folder / "issuer"
     board_key = board_app.init(board_folder)
     told(f"Key ceremony: {len(scope.trustees)} trustees deal, check every dealing, compare and sign")
     phrases = [_trustee_folder(folder, index) for index in range(1, len(scope.trustees) + 1)]
-    committee = hold_ceremony(folder, scope, board_key, phrases)
+    committee = hold_ceremony(folder, scope, board_key, phrases, [one for one, _ in wishes.auditors])
     issuer_folder.mkdir(mode=0o700)
     issuer_key = signing.generate_key(system_randomness)
     write_secret(issuer_folder / "issuer.key", issuer_key.seed)
@@ -78,7 +96,7 @@ def prepare(folder: Path, scope: ScopeInput, batch_seconds: int, told: Callable[
         scope.instance,
         scope.name,
         (Organisation(scope.name, issuer_key.verify_key),),
-        SLOTS,
+        wishes.slots,
         scope.levels,
         (1, 2),
         tuple(Desk(name, key.public) for name, key in desk_keys.items()),
@@ -86,23 +104,25 @@ def prepare(folder: Path, scope: ScopeInput, batch_seconds: int, told: Callable[
         12,
         365,
         104,
-        RELEASE_BLOBS,
+        wishes.release_blobs,
         batch_seconds,
         1,
     )
     told("Settings: one folder, one database and one process for each party")
-    board = _board(board_folder, folder / "ceremony", policy, ports)
-    issuer = _issuer(issuer_folder, scope, board, ports)
+    board = _board(board_folder, folder / "ceremony", policy, ports, wishes)
+    issuer = _issuer(issuer_folder, scope, board, ports, wishes)
     trustees = tuple(
-        _trustee(folder, index, committee, policy, board, ports)
+        _trustee(folder, index, committee, policy, board, ports, wishes)
         for index in range(1, len(scope.trustees) + 1)
     )
     live = open_issuer(read_settings(issuer.config))
-    cards = live.change(lambda one: one.make_cards(scope.members, system_randomness))
+    cards = live.change(lambda one: one.make_cards(wishes.cards or scope.members, system_randomness))
     return Prepared(committee, policy, board, issuer, trustees, desk_keys, tuple(cards))
 
 
-def hold_ceremony(folder: Path, scope: ScopeInput, board_key: bytes, phrases: list[bytes]) -> Committee:
+def hold_ceremony(
+    folder: Path, scope: ScopeInput, board_key: bytes, phrases: list[bytes], auditors: Sequence[bytes] = ()
+) -> Committee:
     """The steps of `notalone trustee keys` to `finish`, each trustee with a key file of her own."""
     shared = folder / "ceremony"
     write_agreement(
@@ -112,7 +132,7 @@ def hold_ceremony(folder: Path, scope: ScopeInput, board_key: bytes, phrases: li
         scope.threshold,
         scope.levels,
         board_key,
-        (),
+        tuple(auditors),
         system_randomness,
     )
     everyone = [
@@ -153,7 +173,7 @@ def _trustee_folder(folder: Path, index: int) -> bytes:
     return phrase
 
 
-def _board(folder: Path, ceremony: Path, policy: ScopePolicy, ports: Iterator[int]) -> Party:
+def _board(folder: Path, ceremony: Path, policy: ScopePolicy, ports: Iterator[int], wishes: Wishes) -> Party:
     (folder / "manifest.bin").write_bytes((ceremony / SIGNED_MANIFEST).read_bytes())
     (folder / "policy.bin").write_bytes(policy.encode())
     port, operations = next(ports), next(ports)
@@ -161,19 +181,20 @@ def _board(folder: Path, ceremony: Path, policy: ScopePolicy, ports: Iterator[in
     config.write_text(
         f'host = "{HOST}"\nport = {port}\noperations_host = "{HOST}"\noperations_port = {operations}\n'
         f'policies = ["policy.bin"]\ntoken_bits = {TOKEN_BITS}\nrequests_per_second = 10000\n'
-        "tick_seconds = 0.2\n",
+        f"tick_seconds = 0.2\nauditors = {json.dumps([key.hex() for _, key in wishes.auditors])}\n"
+        f"{_database(wishes, 'board')}",
         encoding="utf-8",
     )
     return Party("board", "board", config, _address(operations), _address(port))
 
 
-def _issuer(folder: Path, scope: ScopeInput, board: Party, ports: Iterator[int]) -> Party:
+def _issuer(folder: Path, scope: ScopeInput, board: Party, ports: Iterator[int], wishes: Wishes) -> Party:
     port, operations = next(ports), next(ports)
-    config, database = folder / "issuer.toml", f"sqlite:///{(folder / 'issuer.sqlite').resolve()}"
+    config, beside = folder / "issuer.toml", f"sqlite:///{(folder / 'issuer.sqlite').resolve()}"
     config.write_text(
         f"instance = {_quoted(scope.instance)}\nscope_name = {_quoted(scope.name)}\n"
         f'declared = {scope.members}\nenrolment = "cards"\n'
-        f"database = {_quoted(database)}\n"
+        f"database = {_quoted(wishes.databases.get('issuer', beside))}\n"
         f'key_file = "issuer.key"\nboard = "{board.address}"\n'
         f'host = "{HOST}"\nport = {port}\noperations_host = "{HOST}"\noperations_port = {operations}\n'
         f"token_bits = {TOKEN_BITS}\nrequests_per_second = 10000\n",
@@ -183,7 +204,13 @@ def _issuer(folder: Path, scope: ScopeInput, board: Party, ports: Iterator[int])
 
 
 def _trustee(
-    folder: Path, index: int, committee: Committee, policy: ScopePolicy, board: Party, ports: Iterator[int]
+    folder: Path,
+    index: int,
+    committee: Committee,
+    policy: ScopePolicy,
+    board: Party,
+    ports: Iterator[int],
+    wishes: Wishes,
 ) -> Party:
     home, operations = _home(folder, index), next(ports)
     (home / SIGNED_MANIFEST).write_bytes((folder / "ceremony" / SIGNED_MANIFEST).read_bytes())
@@ -195,10 +222,16 @@ def _trustee(
         f"scopes = [{_quoted(policy.scope_name)}]\n"
         f'approved_policies = ["{policy.fingerprint.hex()}"]\n'
         f'operations_host = "{HOST}"\noperations_port = {operations}\n'
-        "poll_seconds = 0.1\nlongest_wait_polls = 8\n",
+        f"poll_seconds = 0.1\nlongest_wait_polls = 8\n{_database(wishes, f'trustee-{index}')}",
         encoding="utf-8",
     )
     return Party(f"trustee-{index}", "trustee", config, _address(operations))
+
+
+def _database(wishes: Wishes, name: str) -> str:
+    """The line for a party's settings; none for what is the default."""
+    url = wishes.databases.get(name)
+    return "" if url is None else f"database = {_quoted(url)}\n"
 
 
 def _address(port: int) -> str:
