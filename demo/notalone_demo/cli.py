@@ -22,6 +22,7 @@ from notalone_crypto.errors import Code, Misuse, NotAloneError
 from notalone_demo import views
 from notalone_demo.reports_file import read_story
 from notalone_demo.runner import Run
+from notalone_demo.simulation import look
 
 app = typer.Typer(
     help="NotAlone: privacy-preserving matching for people harmed by the same person.",
@@ -89,14 +90,14 @@ def demo(
             if brief:
                 continue
             console.rule(f"After batch {number}")
-            views.trustee_view(console, run.deployment, 1)
-            seen = views.board_view(console, run.deployment, seen)
-            views.people_view(console, run)
+            views.trustee_view(console, look.trustee(run.deployment, 1))
+            seen = views.board_view(console, look.board(run.deployment), seen)
+            views.people_view(console, look.people(run))
         if not brief:
             console.rule("What the others saw, in the end")
-            views.issuer_view(console, run.deployment)
-            views.public_view(console, run.deployment)
-            views.auditor_view(console, run.deployment)
+            views.issuer_view(console, look.issuer(run.deployment))
+            views.public_view(console, look.public(run.deployment))
+            views.auditor_view(console, look.auditor(run.deployment))
         as_expected = views.summary(console, run, run.observed())
     except NotAloneError as error:
         errors.print(f"notalone: {error}", style="red", markup=False)

@@ -13,16 +13,15 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from notalone_crypto.messages.contact import ReplyCard
+from notalone_crypto.messages.contact import LETTER_LENGTH, ReplyCard
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.primitives import checkpoint
 from notalone_crypto.protocol import release, statement
 from notalone_crypto.protocol.identify import SlotKind
 from notalone_crypto.protocol.state import ScopeState
-from notalone_demo.auditing import audit_lines
 from notalone_demo.reference import Released
-from notalone_demo.runner import Filed, Run
-from notalone_demo.simulation.deployment import Deployment
+from notalone_demo.runner import Filed
+from notalone_demo.seen import AuditorSeen, BoardSeen, IssuerSeen, PersonSeen, PublicSeen, TrusteeSeen
 
 MANY = 4
 _BOARD_LEARNS = {
@@ -55,31 +54,31 @@ def short(data: bytes) -> str:
     return data[:4].hex()
 
 
-def board_view(console: Console, deployment: Deployment, since: int = 0) -> int:
+def board_view(console: Console, seen: BoardSeen, since: int = 0) -> int:
     """Everything the board received after item `since`, by kind and size; the number of items now."""
-    scope = deployment.board_store.state.scopes[deployment.policy.scope]
     table = Table(title="What the BOARD received, all it has", title_justify="left")
     table.add_column("kind")
     table.add_column("how many", justify="right")
     table.add_column("sizes in bytes")
     table.add_column("what it can tell")
     sizes: dict[FeedKind, Counter[int]] = {}
-    for item in scope.feed[since:]:
+    for item in seen.feed[since:]:
         sizes.setdefault(FeedKind(item.kind), Counter())[len(item.payload)] += 1
     for kind, counts in sizes.items():
         shown = ", ".join(str(size) for size in sorted(counts)[:4]) + (" …" if len(counts) > MANY else "")
         table.add_row(kind.name.lower(), str(sum(counts.values())), shown, _BOARD_LEARNS.get(kind, ""))
+    if seen.letters:
+        table.add_row("letters", str(seen.letters), str(LETTER_LENGTH), "that a match wrote; not to whom")
     console.print(table)
-    return len(scope.feed)
+    return len(seen.feed)
 
 
-def trustee_view(console: Console, deployment: Deployment, index: int) -> None:
+def trustee_view(console: Console, seen: TrusteeSeen) -> None:
     """One trustee's memory of the entries: header, its share, the outputs."""
-    service = deployment.trustees[index]
-    scope = service.machine.state.scopes[deployment.policy.scope]
-    name = deployment.plan.trustees[index - 1]
-    places = statement.positions(deployment.policy)
-    table = Table(title=f"What TRUSTEE {index} ({name}) holds, epoch {scope.epoch}", title_justify="left")
+    scope = seen.scope
+    places = statement.positions(seen.policy)
+    title = f"What TRUSTEE {seen.index} ({seen.name}) holds, epoch {scope.epoch}"
+    table = Table(title=title, title_justify="left")
     table.add_column("entry")
     table.add_column("its share")
     shown = [position for position, (slot, level) in enumerate(places) if level <= 3 and slot <= 3]
@@ -102,10 +101,10 @@ def trustee_view(console: Console, deployment: Deployment, index: int) -> None:
     )
 
 
-def auditor_view(console: Console, deployment: Deployment) -> None:
+def auditor_view(console: Console, seen: AuditorSeen) -> None:
     """The auditor's page, made from the board's feed and the auditor's own key alone."""
     console.print("[bold]What the AUDITOR saw[/]")
-    for line in audit_lines(deployment):
+    for line in seen.report().page().splitlines():
         console.print("  " + line)
 
 
@@ -118,63 +117,41 @@ def _mark(scope: ScopeState, position: int, entry: bytes) -> str:
     return "" if entry in representatives else " *"
 
 
-def public_view(console: Console, deployment: Deployment) -> None:
+def public_view(console: Console, seen: PublicSeen) -> None:
     """The public log."""
-    state = deployment.board_store.state
-    head = checkpoint.Note.decode(state.note).checkpoint
-    scope = state.scopes[deployment.policy.scope]
-    leaves = sorted(scope.leaves.items(), key=lambda pair: pair[1])
+    head = checkpoint.Note.decode(seen.note).checkpoint
     console.print("[bold]What the PUBLIC saw[/]")
     console.print(
         f"  log {head.origin[:24]}…, {head.size} leaves, root {short(head.root)}…, cosigned by a quorum"
     )
-    console.print("  leaves: " + ", ".join(f"#{index} {short(leaf)}…" for leaf, index in leaves))
+    console.print("  leaves: " + ", ".join(f"#{index} {short(leaf)}…" for index, leaf in seen.leaves))
     console.print(
         "  One salted leaf for the rules and one for each batch: the same whether or not anything matched."
     )
-    roll = deployment.board.newest_snapshots(deployment.policy.scope)[0]
+    roll = seen.roll
     console.print(
         f"  roll: {roll.declared} declared members, {roll.enrolled} places: at most "
         f"{roll.declared - roll.enrolled} could be ghosts"
     )
 
 
-def issuer_view(console: Console, deployment: Deployment) -> None:
+def issuer_view(console: Console, seen: IssuerSeen) -> None:
     """The issuer's memory."""
-    state = deployment.issuer.state
     console.print("[bold]What the ISSUER saw[/]")
     console.print(
-        f"  {len(state.entries)} places (commitments), {len(state.unused_cards)} unused cards; "
+        f"  {seen.places} places (commitments), {seen.unused_cards} unused cards; "
         "no filing, no time of a filing."
     )
 
 
-def people_view(console: Console, run: Run) -> None:
+def people_view(console: Console, seen: Sequence[PersonSeen]) -> None:
     """What each reporter and desk could open with her own keys, right now."""
-    deployment = run.deployment
-    names = {one.entry: one.name for one in run.filed}
     table = Table(title="What each REPORTER and DESK can open now", title_justify="left")
     table.add_column("who")
     table.add_column("counted")
     table.add_column("opened")
-    for one in run.filed:
-        reporter = deployment.reporters[one.report.person]
-        counted = reporter.was_counted(deployment.board, one.position)
-        opened = [
-            f"{names[intro.entry]}: “{_shown(intro)}”"
-            for intro in reporter.introductions(deployment.board, one.position)
-        ]
-        state = "withdrawn" if one.withdrawn else ("yes" if counted else "not yet")
-        table.add_row(one.name, state, "\n".join(opened) or "[dim]nothing[/]")
-    for desk in deployment.desks.values():
-        cases = desk.cases(deployment.committee, deployment.policy, deployment.board)
-        lines = []
-        for number, case in enumerate(cases, 1):
-            lines.append(f"match {number}: " + ", ".join(sorted(names[entry] for entry in case.members)))
-            lines += [
-                f"  {names[entry]}: “{text.decode()}”" for entry, text in sorted(case.second.items()) if text
-            ]
-        table.add_row(desk.name, "", "\n".join(lines) or "[dim]nothing[/]")
+    for one in seen:
+        table.add_row(one.name, one.state, "\n".join(one.opened) or "[dim]nothing[/]")
     console.print(table)
 
 
@@ -198,7 +175,8 @@ def _why_sealed(run: Ended, one: Filed) -> str:
     return "she alone named this person, twice" if same else "nobody else named this person"
 
 
-def _shown(introduction: release.Introduction) -> str:
+def opened_text(introduction: release.Introduction) -> str:
+    """What an opened introduction says."""
     if introduction.content == 1:
         return ReplyCard.decode(introduction.plaintext).alias
     return introduction.plaintext.decode()

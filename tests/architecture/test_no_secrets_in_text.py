@@ -24,6 +24,7 @@ from notalone_crypto.messages.wire import Message
 from notalone_demo import views
 from notalone_demo.reports_file import read_story
 from notalone_demo.runner import Run
+from notalone_demo.simulation import look
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "university.json"
 
@@ -195,11 +196,11 @@ def test_no_page_of_trustee_board_issuer_or_public_holds_one() -> None:
     stream = io.StringIO()
     console = Console(file=stream, width=200)
     for index in deployment.trustees:
-        views.trustee_view(console, deployment, index)
-    views.board_view(console, deployment, 0)
-    views.issuer_view(console, deployment)
-    views.public_view(console, deployment)
-    views.auditor_view(console, deployment)
+        views.trustee_view(console, look.trustee(deployment, index))
+    views.board_view(console, look.board(deployment))
+    views.issuer_view(console, look.issuer(deployment))
+    views.public_view(console, look.public(deployment))
+    views.auditor_view(console, look.auditor(deployment))
     text = stream.getvalue()
     assert "TRUSTEE" in text
     clean(text)
