@@ -11,7 +11,13 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Response
 
+from notalone_server.edge import problem
+from notalone_server.edge.limits import BodyLimit
+from notalone_server.edge.openapi import ServiceApi, answers_text
+
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPERATIONS_BODY = 1024  # nothing is sent to this port; what is, is not kept
+_NOT_READY = {"description": "It cannot work now.", "content": {"text/plain": {"example": "not ready\n"}}}
 
 
 class Metrics:
@@ -48,22 +54,45 @@ class Metrics:
 
 def operations_app(metrics: Metrics, ready: Callable[[], bool]) -> FastAPI:
     """/health (the process answers), /ready (it can work: `ready` may ask the database), /metrics."""
-    app = FastAPI(openapi_url=None)
+    app = ServiceApi("NotAlone operations", "One service's own port, for its operator alone.", public=False)
+    problem.install(app)
+    app.add_middleware(BodyLimit, anonymous=OPERATIONS_BODY, signed=OPERATIONS_BODY)
 
-    @app.get("/health")
+    @app.get(
+        "/health",
+        tags=["operations"],
+        summary="Whether the process answers",
+        responses=answers_text("It does.", "ok\n"),
+        response_class=Response,
+    )
     def health() -> Response:
+        """For whatever restarts processes: says nothing of the database."""
         return Response("ok\n", media_type=TEXT)
 
-    @app.get("/ready")
+    @app.get(
+        "/ready",
+        tags=["operations"],
+        summary="Whether the service can work",
+        responses=answers_text("It can.", "ready\n") | {503: _NOT_READY},
+        response_class=Response,
+    )
     def readiness() -> Response:
+        """For whatever sends requests: asks the database."""
         try:
             good = ready()
         except Exception:  # noqa: BLE001 - whatever it is, the service is not ready
             good = False
         return Response("ready\n" if good else "not ready\n", 200 if good else 503, media_type=TEXT)
 
-    @app.get("/metrics")
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        summary="Counters without labels",
+        responses=answers_text("Prometheus' text format.", metrics.render()),
+        response_class=Response,
+    )
     def metrics_page() -> Response:
+        """How often things happened; never who, what or where."""
         return Response(metrics.render(), media_type=TEXT)
 
     return app

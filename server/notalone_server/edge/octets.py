@@ -1,7 +1,7 @@
 """Bodies of wire messages: their media type and the framing of lists.
 
 Owns how messages lie in an HTTP body (specs/40-http-api.md#bodies). Refuses to
-know what they mean.
+know what they mean. How routes describe them is openapi.py's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from notalone_server.edge.problem import ProblemError
 
 MEDIA_TYPE: Final = "application/vnd.notalone.v1+octets"
 LENGTH_BYTES: Final = 4
+NO_CONTENT: Final = 204
 
 
 def frame(messages: Iterable[bytes]) -> bytes:
@@ -66,8 +67,13 @@ class OctetsResponse(Response):
 
 
 async def _read(request: Request) -> bytes:
-    if request.headers.get("content-type", "") != MEDIA_TYPE:
-        raise ProblemError(415, "media-type", "The body is not of the media type of this interface.")
+    sent = request.headers.get("content-type", "").strip().lower()
+    # A compressed body would be another message than the one that was signed, and could grow without limit.
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if sent != MEDIA_TYPE or coding != "identity":
+        raise ProblemError(
+            415, "media-type", "The body is not of the media type of this interface.", {"Accept": MEDIA_TYPE}
+        )
     return await request.body()
 
 
@@ -75,27 +81,46 @@ Octets = Annotated[bytes, Depends(_read)]
 """A route's argument: the raw body, of our media type and within the size limit."""
 
 
-def describe(example: bytes, what: str) -> dict[str, Any]:
-    """OpenAPI's words for a body of octets; pass it as `openapi_extra`."""
-    return {
-        "requestBody": {
-            "required": True,
-            "description": what,
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {"type": "string", "format": "binary"},
-                    "example": example.hex(),
-                }
-            },
-        }
-    }
+async def acceptable(request: Request) -> None:
+    """Raise ProblemError (406) when the client takes no media type in which this route answers.
+
+    Checked before anything is done: a filing that was taken must not be answered "not acceptable".
+    """
+    produced = _produced(request.scope.get("route"))
+    lines = request.headers.getlist("accept")
+    if produced and lines and not any(_accepts(",".join(lines), one) for one in produced):
+        raise ProblemError(
+            406, "not-acceptable", "This address has no answer of an accepted media type.", {"Vary": "Accept"}
+        )
 
 
-def answers(what: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's words for an answer of octets; pass it as `responses`."""
-    return {
-        200: {
-            "description": what,
-            "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-        }
-    }
+def _produced(route: object) -> list[str]:
+    """What a route says it answers with: the media types of its 200, none for a 204."""
+    if getattr(route, "status_code", None) == NO_CONTENT:
+        return []
+    described: dict[int | str, dict[str, Any]] = getattr(route, "responses", {})
+    return list(described.get(200, {}).get("content", {})) or ["application/json"]
+
+
+def _accepts(header: str, media_type: str) -> bool:
+    """Whether an Accept header (RFC 9110, 12.5.1) takes this type: the most specific range decides."""
+    kind = media_type.partition("/")[0]
+    best, weight = 0, 0.0
+    for item in header.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        rank = {media_type: 3, f"{kind}/*": 2, "*/*": 1}.get(name, 0)
+        if rank > best:
+            best, weight = rank, _weight(parameters)
+    return weight > 0
+
+
+def _weight(parameters: list[str]) -> float:
+    """The q parameter; 1 without one, and for one that is no number."""
+    for one in parameters:
+        name, _, value = one.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 1.0
+    return 1.0

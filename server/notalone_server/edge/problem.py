@@ -27,29 +27,46 @@ from notalone_crypto.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# (status, slug, title) for each branch of the tree; the first match counts.
-_TABLE: Final[tuple[tuple[type[NotAloneError], tuple[int, str, str]], ...]] = (
-    (MalformedInput, (400, "malformed", "The body is not a well-formed message.")),
-    (ContextMismatch, (409, "context", "The message is for other rules, another scope or another time.")),
-    (StateConflict, (409, "conflict", "The message cannot be taken now.")),
-    (VerificationFailed, (403, "refused", "The message was refused.")),
-    (RollRefused, (403, "refused", "The message was refused.")),
-    (CommitteeHalted, (503, "halted", "The service waits for its operators.")),
+# Every problem there is: slug -> status and title (RFC 9457: the same for every occurrence).
+# specs/40-http-api.md has the same table; tests/services/test_openapi.py compares the two, and every use.
+PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    "malformed": (400, "The request is not well-formed."),
+    "unauthorized": (401, "The request carries no valid signature."),
+    "refused": (403, "The message was refused."),
+    "not-found": (404, "There is nothing at this address."),
+    "method": (405, "This address does not take this method."),
+    "not-acceptable": (406, "This address has no answer of an accepted media type."),
+    "context": (409, "The message is for other rules, another scope or another time."),
+    "conflict": (409, "The message cannot be taken now."),
+    "too-large": (413, "The body is larger than any message here."),
+    "media-type": (415, "The body is not of the media type of this interface."),
+    "token": (428, "The request needs a fresh anonymous token."),
+    "rate": (429, "This token was used too often."),
+    "internal": (500, "The service failed."),
+    "busy": (503, "The service is busy."),
+    "halted": (503, "The service waits for its operators."),
+}
+
+# The slug for each branch of the tree; the first match counts.
+_TABLE: Final[tuple[tuple[type[NotAloneError], str], ...]] = (
+    (MalformedInput, "malformed"),
+    (ContextMismatch, "context"),
+    (StateConflict, "conflict"),
+    (VerificationFailed, "refused"),
+    (RollRefused, "refused"),
+    (CommitteeHalted, "halted"),
 )
-_OTHERWISE: Final = (400, "malformed", "The body is not a well-formed message.")
 
 # What a sender knows or can read in public lists anyway.
-_TOLD: Final = frozenset(
+TOLD: Final = frozenset(
     {
         Code.LENGTH, Code.NON_CANONICAL, Code.IDENTITY, Code.TRAILING, Code.TRUNCATED, Code.VERSION,
         Code.RANGE, Code.TEXT, Code.COMMITTEE, Code.SCOPE, Code.GENERATION, Code.POLICY, Code.SNAPSHOT,
         Code.PERIOD, Code.EXPIRED, Code.EXPIRY, Code.TAG_SPENT, Code.DUPLICATE, Code.ROLLBACK,
     }
 )  # fmt: skip
-_TITLES: Final = {
-    404: ("not-found", "There is nothing at this address."),
-    405: ("method", "This address does not take this method."),
-}
+# Problems that may carry a code.
+CODED: Final = frozenset({"malformed", "context", "conflict"})
 
 
 class ProblemError(Exception):
@@ -77,9 +94,9 @@ def problem(
 
 def problem_of(error: NotAloneError) -> Response:
     """The coarse answer for a failure inside."""
-    found = next((row for branch, row in _TABLE if isinstance(error, branch)), _OTHERWISE)
-    told = error.code.value if error.code in _TOLD and found[1] != "refused" else ""
-    return problem(*found, told)
+    slug = next((found for branch, found in _TABLE if isinstance(error, branch)), "malformed")
+    status, title = PROBLEMS[slug]
+    return problem(status, slug, title, error.code.value if error.code in TOLD and slug in CODED else "")
 
 
 def install(app: FastAPI) -> None:
@@ -99,8 +116,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> Response:
-        slug, title = _TITLES.get(error.status_code, ("http", "The request cannot be answered."))
-        return problem(error.status_code, slug, title, headers=dict(error.headers or {}))
+        # The framework's own refusals: no route, no such method; anything else is a request it cannot read.
+        slug = {404: "not-found", 405: "method"}.get(error.status_code, "malformed")
+        status, title = PROBLEMS[slug]
+        return problem(status, slug, title, headers=dict(error.headers or {}))
 
     # Starlette raises it again afterwards, for redaction.QuietErrors to log.
     @app.exception_handler(Exception)

@@ -6,6 +6,7 @@ to know what is served.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -14,9 +15,11 @@ from dataclasses import dataclass, field
 import uvicorn
 from starlette.types import ASGIApp
 
+from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_server.edge.redaction import log, log_exception
 
 GRACE_SECONDS = 10
+_POLL_SECONDS = 0.02
 MAX_CONNECTIONS = 512  # each may hold one body in memory
 
 
@@ -35,9 +38,13 @@ class Periodic:
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """No further call; the one in progress goes on."""
+        self._stop.set()
+
     def stop(self) -> None:
         """End after the call in progress."""
-        self._stop.set()
+        self.ask_to_stop()
         if self._thread is not None:
             self._thread.join(GRACE_SECONDS)
 
@@ -49,13 +56,6 @@ class Periodic:
                 log_exception("background work failed", error)
             if self._stop.wait(self.seconds):
                 return
-
-
-def _outlive_signals() -> None:
-    """Uvicorn raises the signal that stopped it again: the process would die before our `finally`."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
 
 
 def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
@@ -82,36 +82,73 @@ def serve(
     operations_address: tuple[str, int],
     work: Sequence[Periodic] = (),
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then finish open requests and the work in progress."""
+    """Serve until SIGTERM or SIGINT; then finish open requests and the work in progress.
+
+    Raises: Misuse (caller.misuse, the operator's fault) when a port is taken.
+    """
     second = _server(operations, *operations_address)
-    thread = threading.Thread(target=second.run, name="operations", daemon=True)
+    thread = threading.Thread(target=_serve_second, args=(second,), name="operations", daemon=True)
     thread.start()
-    for one in work:
-        one.start()
-    log().info("started", port=address[1], operations_port=operations_address[1])
-    # uvicorn stops gracefully, then raises the signal again: the default handler would end the
-    # process there, before the work in progress has ended.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
     try:
-        _server(app, *address).run()
+        _wait_for(second, thread, operations_address)
+        log().info("started", port=address[1], operations_port=operations_address[1])
+        _serve_first(_server(app, *address), address, work)
     finally:
-        for one in work:
-            one.stop()
         second.should_exit = True
         thread.join(GRACE_SECONDS)
-        log().info("stopped")
 
 
 def serve_operations(operations: ASGIApp, address: tuple[str, int], work: Sequence[Periodic]) -> None:
-    """For a service that nobody calls: the operator's port and the work, until SIGTERM or SIGINT."""
+    """For a service that nobody calls: the operator's port and the work, until SIGTERM or SIGINT.
+
+    Raises: Misuse (caller.misuse, the operator's fault) when the port is taken.
+    """
+    log().info("started", operations_port=address[1])
+    _serve_first(_server(operations, *address), address, work)
+
+
+def _serve_first(server: uvicorn.Server, address: tuple[str, int], work: Sequence[Periodic]) -> None:
+    """Run on the main thread, with the work beside it, whichever instant a signal comes in."""
+    _stop_on_signals(server)
     for one in work:
         one.start()
-    log().info("started", operations_port=address[1])
-    _outlive_signals()
     try:
-        _server(operations, *address).run()
+        server.run()
+    except SystemExit as error:  # uvicorn's word for a port that it cannot have; its own log is silenced
+        raise _taken(address) from error
     finally:
+        for one in work:
+            one.ask_to_stop()
         for one in work:
             one.stop()
         log().info("stopped")
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    """A signal asks the server to stop: also before uvicorn listens for signals, and after.
+
+    Uvicorn raises the signal that stopped it again: the default handler would then end the process
+    before the work in progress has ended.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+
+
+def _serve_second(server: uvicorn.Server) -> None:
+    with contextlib.suppress(SystemExit):  # told to the operator by _wait_for
+        server.run()
+
+
+def _wait_for(server: uvicorn.Server, thread: threading.Thread, address: tuple[str, int]) -> None:
+    """A service whose health nobody can ask for does not start."""
+    while not server.started:
+        thread.join(_POLL_SECONDS)
+        if not thread.is_alive() and not server.started:
+            raise _taken(address)
+
+
+def _taken(address: tuple[str, int]) -> Misuse:
+    return Misuse(
+        Code.MISUSE, f"cannot listen on {address[0]} port {address[1]}: is it taken?", fault=Fault.OPERATOR
+    )

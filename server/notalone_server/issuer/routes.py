@@ -8,14 +8,17 @@ neither answer nor time tells who is listed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, Field
 
 from notalone_crypto.errors import Code, MalformedInput, RollRefused
 from notalone_crypto.messages.roll import Enrolment
 from notalone_server.edge.limits import AnonymousLimiter
-from notalone_server.edge.octets import Octets, OctetsResponse, answers, describe, frame, pad, unframe, unpad
+from notalone_server.edge.octets import Octets, OctetsResponse, frame, pad, unframe, unpad
+from notalone_server.edge.openapi import answers, describe, problems
 from notalone_server.edge.problem import ProblemError
 from notalone_server.issuer.live import LiveIssuer
 from notalone_server.issuer.ports import MailKind
@@ -26,7 +29,35 @@ MAX_CODE = 64
 MAX_ADDRESS = 254
 _CODE = b"2345-6789-ABCD-EFGH"  # for the description
 _ADDRESS = b"somebody@example.org"
-Token = Annotated[str, Header(alias="Notalone-Token", description="anonymous token", max_length=64)]
+_DONE: dict[int | str, dict[str, Any]] = {204: {"description": "Taken; the same answer for everybody."}}
+Token = Annotated[str, Header(alias="Notalone-Token", description="An anonymous token of this hour.")]
+
+
+class EnrolmentKind(StrEnum):
+    """How places are given out: never both ways, for one person could take two."""
+
+    CARDS = "cards"
+    EMAIL = "email"
+
+
+class IssuerAnswer(BaseModel):
+    """What a client needs before it enrols; it knows the key by other means."""
+
+    instance: str = Field(description="The deployment's name.", examples=["notalone.example"])
+    scope: str = Field(description="The scope's name, hexadecimal.", examples=["5f" * 32])
+    issuer_key: str = Field(description="Ed25519 verify key, hexadecimal.", examples=["1e" * 32])
+    enrolment: EnrolmentKind = Field(description="Whether codes come on cards or by e-mail.")
+    token_bits: int = Field(description="Zero bits that a token's hash must begin with.", examples=[16])
+    requests_per_token: int = Field(description="How often one token counts in an hour.", examples=[30])
+
+
+class CountsAnswer(BaseModel):
+    """Public numbers of this organisation's roll."""
+
+    declared: int = Field(description="Members that the organisation says it has.", examples=[4000])
+    enrolled: int = Field(description="Open places.", examples=[312])
+    closed: int = Field(description="Places that were closed.", examples=[4])
+    resets: int = Field(description="Resets so far.", examples=[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +71,23 @@ class IssuerRoutes:
         """Every address under /v1."""
         made = APIRouter(prefix="/v1", tags=["issuer"])
         made.get("/issuer", summary="Who this issuer is")(self.about)
-        made.get("/counts", summary="Public counts")(self.counts)
+        made.get("/counts", summary="Public counts of the roll")(self.counts)
         made.get(
             "/snapshots",
             summary="The newest snapshot of every cohort",
             response_class=OctetsResponse,
-            responses=answers("frames of RollSnapshot"),
+            responses=answers("Frames of RollSnapshot.", bytes(2), whole=False),
         )(self.snapshots)
         made.post(
             "/enrolments",
             summary="Spend a code on a place",
             response_class=OctetsResponse,
-            responses=answers("padded to 512: RollEntry, or nothing when it joins with a daily batch"),
-            openapi_extra=describe(frame([_CODE, bytes(8)]), "frames: code (ASCII), Enrolment"),
+            responses=answers(
+                "Padded to 512: RollEntry, or nothing (shown) when the place joins with a daily batch.",
+                pad(b"", ANSWER_BLOCK),
+            )
+            | problems("refused", "conflict"),
+            openapi_extra=describe(frame([_CODE]), "Frames: code (ASCII), Enrolment.", whole=False),
         )(self.enrol)
         for path, kind, summary in (
             ("/codes", MailKind.CODE, "Ask for a code by e-mail"),
@@ -62,31 +97,33 @@ class IssuerRoutes:
                 path,
                 status_code=204,
                 summary=summary,
-                openapi_extra=describe(pad(_ADDRESS, ADDRESS_BLOCK), "padded to 512: an address"),
+                responses=_DONE,
+                openapi_extra=describe(pad(_ADDRESS, ADDRESS_BLOCK), "Padded to 512: an e-mail address."),
             )(self._mail(kind))
         made.post(
             "/resets/stop",
             status_code=204,
             summary="Stop a reset that somebody else asked for",
-            openapi_extra=describe(frame([_CODE]), "frames: code (ASCII)"),
+            responses=_DONE,
+            openapi_extra=describe(frame([_CODE]), "One frame: the code (ASCII) in the letter."),
         )(self.stop_reset)
         return made
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> IssuerAnswer:
         """Instance, scope, verify key, and how to enrol."""
         service = self.live.service
-        return {
-            "instance": service.instance,
-            "scope": service.scope.hex(),
-            "issuer_key": service.signing_key.verify_key.hex(),
-            "enrolment": "email" if service.rules.by_mail else "cards",
-            "token_bits": self.limiter.bits,
-            "requests_per_token": self.limiter.per_token,
-        }
+        return IssuerAnswer(
+            instance=service.instance,
+            scope=service.scope.hex(),
+            issuer_key=service.signing_key.verify_key.hex(),
+            enrolment=EnrolmentKind.EMAIL if service.rules.by_mail else EnrolmentKind.CARDS,
+            token_bits=self.limiter.bits,
+            requests_per_token=self.limiter.per_token,
+        )
 
-    def counts(self) -> dict[str, int]:
-        """Declared members, places that are open, closed ones, resets."""
-        return self.live.change(lambda issuer: issuer.counts())
+    def counts(self) -> CountsAnswer:
+        """Those who wait for a daily batch are left out: one more of them is one person."""
+        return CountsAnswer(**self.live.change(lambda issuer: issuer.counts()))
 
     def snapshots(self) -> OctetsResponse:
         """Signed, the same for everybody."""
@@ -104,7 +141,7 @@ class IssuerRoutes:
             entry = self.live.change(lambda issuer: issuer.enrol(code, request, publish=True))
         except RollRefused as error:
             if error.code is Code.ROLL_DUPLICATE:  # the roll is public
-                raise ProblemError(409, "conflict", "This place is on the roll already.") from error
+                raise ProblemError(409, "conflict", "The message cannot be taken now.") from error
             raise
         return OctetsResponse(pad(b"" if entry is None else entry.encode(), ANSWER_BLOCK))
 
