@@ -137,7 +137,17 @@ def test_a_damaged_filing_is_refused_and_spends_nothing(board: Setup, damage, st
 
 def test_requests_about_one_reporter_need_a_token(board: Setup) -> None:
     """HTTP-6."""
-    for path in ("/filings", "/withdrawals", "/inclusions", "/leaves", "/status"):
+    paths = (
+        "/filings",
+        "/withdrawals",
+        "/inclusions",
+        "/leaves",
+        "/status",
+        "/own",
+        "/letters",
+        "/mailboxes",
+    )
+    for path in paths:
         answer = board.user.ask("POST", board.user.scope + path, bytes(32))
         assert (answer.status_code, answer.json()["type"]) == (428, "urn:notalone:problem:token")
 
@@ -351,4 +361,11 @@ class Broken:
 
 
 def test_the_routes_count_only_what_is_listed() -> None:
-    assert routes.COUNTERS == ("filings_total", "withdrawals_total", "posts_total", "erased_total")
+    assert routes.COUNTERS == (
+        "filings_total",
+        "withdrawals_total",
+        "posts_total",
+        "erased_total",
+        "letters_total",
+        "letters_erased_total",
+    )

@@ -30,6 +30,7 @@ from notalone_server.edge.clock import system_clock
 from notalone_server.edge.limits import AnonymousLimiter, BodyLimit
 from notalone_server.edge.lock import StillOurs, exclusive
 from notalone_server.edge.metrics import Metrics, operations_app
+from notalone_server.edge.openapi import ServiceApi
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import read_secret, write_secret
 from notalone_server.edge.signing import RequestVerifier
@@ -98,7 +99,9 @@ def build(
         limiter or AnonymousLimiter(committee.fingerprint, board.clock),
     )
     metrics = Metrics("board", COUNTERS)
-    api = FastAPI(title="NotAlone board", version="1", docs_url=None, redoc_url=None)
+    api = ServiceApi(
+        "NotAlone board", "The public log, reports in transit and release blobs of one committee."
+    )
     problem.install(api)
     database.install(api)
     mailboxes = Mailboxes(board.store, board.clock, letters_per_scope)

@@ -7,7 +7,7 @@ before it changes, and the tests run the same stories on the SQL store, which do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -25,6 +25,15 @@ class Disk(Protocol):
         """Store the whole state."""
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One letter at its address."""
+
+    position: int
+    week: int
+    data: bytes
+
+
 @dataclass(slots=True)
 class BoardScope(ScopeRecord):
     """One scope with everything in it."""
@@ -33,10 +42,11 @@ class BoardScope(ScopeRecord):
     cursors: dict[str, int] = field(default_factory=dict)
     snapshots: dict[tuple[bytes, int], RollSnapshot] = field(default_factory=dict)
     entries: dict[bytes, BoardEntry] = field(default_factory=dict)  # in order of arrival
-    spent: dict[int, set[bytes]] = field(default_factory=dict)
+    spent: dict[int, dict[bytes, bytes]] = field(default_factory=dict)  # period -> tag -> entry
     blobs: dict[int, dict[int, tuple[bytes, ...]]] = field(default_factory=dict)  # batch -> trustee
     inclusions: dict[bytes, bytes] = field(default_factory=dict)  # recipient key -> sealed path
     leaves: dict[bytes, int] = field(default_factory=dict)  # leaf -> index in the log
+    letters: dict[bytes, list[Letter]] = field(default_factory=dict)  # address -> in order of position
 
 
 @dataclass(slots=True)
@@ -122,6 +132,11 @@ class MemoryStore:
         """See ports."""
         return tag in self.state.scopes[scope].spent.get(period, ())
 
+    def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
+        """See ports."""
+        lists = self.state.scopes[scope].spent.values()
+        return next((tags[tag] for tags in lists if tag in tags), None)
+
     def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
         """See ports."""
         return tuple(sorted(self.state.scopes[scope].spent.get(period, ())))
@@ -133,6 +148,29 @@ class MemoryStore:
     def inclusion(self, scope: bytes, recipient: bytes) -> bytes | None:
         """See ports."""
         return self.state.scopes[scope].inclusions.get(recipient)
+
+    def letter_count(self, scope: bytes) -> int:
+        """See ports."""
+        return sum(len(kept) for kept in self.state.scopes[scope].letters.values())
+
+    def letters_at(self, scope: bytes, address: bytes) -> int:
+        """See ports."""
+        return len(self.state.scopes[scope].letters.get(address, ()))
+
+    def has_letter(self, scope: bytes, address: bytes, letter: bytes) -> bool:
+        """See ports."""
+        return any(one.data == letter for one in self.state.scopes[scope].letters.get(address, ()))
+
+    def letters_after(
+        self, scope: bytes, address: bytes, after: int, limit: int
+    ) -> Sequence[tuple[int, bytes]]:
+        """See ports."""
+        kept = self.state.scopes[scope].letters.get(address, ())
+        return [(one.position, one.data) for one in kept if one.position > after][:limit]
+
+    def expired_letters(self, scope: bytes, week: int) -> bool:
+        """See ports."""
+        return any(one.week < week for kept in self.state.scopes[scope].letters.values() for one in kept)
 
     def tree(self) -> MerkleTree:
         """See ports."""
@@ -195,9 +233,9 @@ class MemoryStore:
         for name in gone:
             entries[name].gone = True
 
-    def spend(self, scope: bytes, period: int, tag: bytes) -> None:
+    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
         """See ports."""
-        self.state.scopes[scope].spent.setdefault(period, set()).add(tag)
+        self.state.scopes[scope].spent.setdefault(period, {})[tag] = entry
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """See ports."""
@@ -206,6 +244,20 @@ class MemoryStore:
     def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
         """See ports."""
         self.state.scopes[scope].inclusions[recipient] = sealed
+
+    def add_letter(self, scope: bytes, address: bytes, letter: bytes, week: int) -> None:
+        """See ports."""
+        kept = self.state.scopes[scope].letters.setdefault(address, [])
+        kept.append(Letter(kept[-1].position + 1 if kept else 1, week, letter))
+
+    def drop_letters(self, scope: bytes, week: int) -> int:
+        """See ports."""
+        before, letters = self.letter_count(scope), self.state.scopes[scope].letters
+        for address in tuple(letters):
+            letters[address] = [one for one in letters[address] if one.week >= week]
+            if not letters[address]:
+                del letters[address]
+        return before - self.letter_count(scope)
 
     def append_leaf(self, scope: bytes, leaf: bytes) -> MerkleTree:
         """See ports."""

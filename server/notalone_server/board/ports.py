@@ -6,7 +6,7 @@ transaction: all of it is durable when it ends, or nothing of it happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -53,6 +53,9 @@ class Reading(Protocol):
     def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
         """Whether the tag is on the list."""
 
+    def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
+        """The name of the entry that spent the tag, in whichever period."""
+
     def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
         """The whole list, sorted: its order tells nothing."""
 
@@ -61,6 +64,23 @@ class Reading(Protocol):
 
     def inclusion(self, scope: bytes, recipient: bytes) -> bytes | None:
         """A sealed path."""
+
+    def letter_count(self, scope: bytes) -> int:
+        """How many letters the scope keeps."""
+
+    def letters_at(self, scope: bytes, address: bytes) -> int:
+        """How many letters an address keeps."""
+
+    def has_letter(self, scope: bytes, address: bytes, letter: bytes) -> bool:
+        """Whether this letter is at this address."""
+
+    def letters_after(
+        self, scope: bytes, address: bytes, after: int, limit: int
+    ) -> Sequence[tuple[int, bytes]]:
+        """(position, letter) above a position, in order, at most `limit`."""
+
+    def expired_letters(self, scope: bytes, week: int) -> bool:
+        """Whether a letter's last week is before this one."""
 
     def tree(self) -> MerkleTree:
         """The log's tree with every appended leaf."""
@@ -101,14 +121,20 @@ class Writing(Reading, Protocol):
     ) -> None:
         """Mark what a closed batch evaluated and what left in it."""
 
-    def spend(self, scope: bytes, period: int, tag: bytes) -> None:
-        """Put a tag on the list."""
+    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
+        """Put a tag on the list, with the entry that spent it."""
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """Keep a trustee's blobs of a batch."""
 
     def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
         """Keep or replace a sealed path."""
+
+    def add_letter(self, scope: bytes, address: bytes, letter: bytes, week: int) -> None:
+        """Keep a letter at the address's next position (from 1) up to the end of a week."""
+
+    def drop_letters(self, scope: bytes, week: int) -> int:
+        """Erase letters whose last week is before this one; how many."""
 
     def append_leaf(self, scope: bytes, leaf: bytes) -> MerkleTree:
         """The tree with one more leaf."""

@@ -6,106 +6,79 @@ Owns addresses, who may use them and the shape of answers. Refuses to know rules
 
 # No `from __future__ import annotations`: dependencies in annotations are local names (the gate's methods).
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, FastAPI, Path, Response
+from pydantic import BaseModel, Field
 
-from notalone_crypto.errors import Code, ContextMismatch, NotAloneError, StateConflict, VerificationFailed
+from notalone_crypto.errors import Code, ContextMismatch, StateConflict
 from notalone_crypto.messages.committee import SignedManifest
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.protocol import log
-from notalone_crypto.suite import HASH_LENGTH, HPKE_KEY_LENGTH
+from notalone_crypto.suite import HPKE_KEY_LENGTH
+from notalone_server.board.gate import DONE, LOOK_UP_BLOCK, MAX_NUMBER, Gate, ScopeName, exactly, number
+from notalone_server.board.mailbox_routes import mailbox_routes
+from notalone_server.board.mailboxes import Mailboxes
+from notalone_server.board.reporters import reporters
 from notalone_server.board.service import BoardService
-from notalone_server.edge.limits import AnonymousLimiter
 from notalone_server.edge.metrics import Metrics
-from notalone_server.edge.octets import Octets, OctetsResponse, answers, describe, frame, pad, unframe
+from notalone_server.edge.octets import Octets, OctetsResponse, frame, unframe
+from notalone_server.edge.openapi import answers, answers_text, describe, problems
 from notalone_server.edge.problem import ProblemError
-from notalone_server.edge.signing import RequestVerifier
 
 FEED_BYTES = 8 << 20
-LOOK_UP_BLOCK = 4096
-STATUS_BLOCK = 64
-MAX_NUMBER = (1 << 32) - 1
-MAX_SIZE = (1 << 62) - 1
-COUNTERS = ("filings_total", "withdrawals_total", "posts_total", "erased_total")
+COUNTERS = (
+    "filings_total",
+    "withdrawals_total",
+    "posts_total",
+    "erased_total",
+    "letters_total",
+    "letters_erased_total",
+)
 
-_DONE: dict[int | str, dict[str, Any]] = {204: {"description": "Taken, durably."}}
 _NOWHERE = ProblemError(404, "not-found", "There is nothing at this address.")
-_HEX = Path(pattern="^[0-9a-f]{64}$", description="the scope's name", examples=["5f" * 32])
-_START = "; begins with version and type as in the example"
+_LENGTH = bytes(2)  # how a list of messages begins
+_NOTE = "notalone/v1/5f5f5f5f\n7\nX19fX19fX19fX19fX19fX19fX19fX19fX19fX19fX18=\n\n\u2014 ...\n"
+Period = Annotated[int, number("A period of the quota (days since 1970, divided).", 575, MAX_NUMBER)]
+Batch = Annotated[int, number("A batch; the first is 1.", 41, MAX_NUMBER)]
+TreeSize = Annotated[int, number("How many leaves a tree has.", 7)]
+LeafIndex = Annotated[int, number("A leaf; the first is 0.", 7)]
+After = Annotated[int, number("The last sequence number that the reader stored; at first 0.", 1200)]
+Kind = Annotated[int, Path(ge=1, le=255, description="The message's kind in the feed.", examples=[3])]
 
 
 class BoardAnswer(BaseModel):
     """What a client needs before anything else; it pins the fingerprint by other means."""
 
-    committee: str
-    token_bits: int
-    requests_per_token: int
-    scopes: list[str]
+    committee: str = Field(description="The manifest's fingerprint, hexadecimal.", examples=["c0" * 32])
+    token_bits: int = Field(description="Zero bits that a token's hash must begin with.", examples=[16])
+    requests_per_token: int = Field(description="How often one token counts in an hour.", examples=[30])
+    scopes: list[str] = Field(description="Names of the scopes, hexadecimal.", examples=[["5f" * 32]])
 
 
 class ScopeAnswer(BaseModel):
     """Where a scope's batches stand."""
 
-    active: bool
-    batches: int
-    epoch: int
-    opened_at: int
-
-
-def _scope(scope: Annotated[str, _HEX]) -> bytes:
-    return bytes.fromhex(scope)
-
-
-ScopeName = Annotated[bytes, Depends(_scope)]
-Number = Annotated[int, Path(ge=0, le=MAX_NUMBER)]
-Size = Annotated[int, Path(ge=0, le=MAX_SIZE)]
-Authorization = Annotated[str, Header(description="signed request")]
-Token = Annotated[str, Header(alias="Notalone-Token", description="anonymous token")]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Who may come in: signatures of machines, tokens of reporters."""
-
-    verifier: RequestVerifier
-    limiter: AnonymousLimiter
-
-    async def anonymous(self, token: Token = "") -> None:
-        """For requests about one reporter."""
-        self.limiter.check(token)
-
-    async def public(self) -> None:
-        """For lists that are the same for everybody."""
-        self.limiter.check_load()
-
-    async def reader(self, request: Request, authorization: Authorization = "") -> str:
-        """A trustee or auditor: the signer's name."""
-        return self.verifier.verify(authorization, request.method, _path(request), await request.body())
-
-    async def trustee(self, request: Request, authorization: Authorization = "") -> int:
-        """A trustee's index."""
-        kind, _, index = (await self.reader(request, authorization)).partition("/")
-        if kind != "trustee":
-            raise ProblemError(401, "unauthorized", "The request carries no valid signature.")
-        return int(index)
-
-
-def _path(request: Request) -> str:
-    raw: bytes = request.scope["raw_path"]
-    return raw.decode("ascii", "replace")
+    active: bool = Field(description="Whether every trustee agreed to the rules.", examples=[True])
+    batches: int = Field(description="How many batches are closed.", examples=[41])
+    epoch: int = Field(description="Grows whenever entries leave the stored ones.", examples=[3])
+    opened_at: int = Field(description="When the newest batch was planned (seconds).", examples=[1790000000])
 
 
 def add_routes(
-    app: FastAPI, board: BoardService, manifest: SignedManifest, gate: Gate, metrics: Metrics
+    app: FastAPI,
+    board: BoardService,
+    mailboxes: Mailboxes,
+    manifest: SignedManifest,
+    gate: Gate,
+    metrics: Metrics,
 ) -> None:
     """Everything under /v1."""
     app.include_router(_public(board, manifest, gate), prefix="/v1", dependencies=[Depends(gate.public)])
     app.include_router(_log(board), prefix="/v1", dependencies=[Depends(gate.public)])
-    app.include_router(_reporters(board, gate, metrics), prefix="/v1")
+    app.include_router(reporters(board, gate, metrics), prefix="/v1")
+    app.include_router(mailbox_routes(mailboxes, gate, metrics), prefix="/v1")
     app.include_router(_machines(board, gate, metrics), prefix="/v1")
 
 
@@ -113,7 +86,7 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
     router = APIRouter(tags=["public"])
     encoded = manifest.encode()
 
-    @router.get("/board")
+    @router.get("/board", summary="Who this board serves")
     def about() -> BoardAnswer:
         """The committee's fingerprint, limits, scopes."""
         return BoardAnswer(
@@ -123,12 +96,17 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
             scopes=[name.hex() for name in board.scopes()],
         )
 
-    @router.get("/manifest", responses=answers("SignedManifest"), response_class=Response)
+    @router.get(
+        "/manifest",
+        summary="The committee's manifest",
+        responses=answers("SignedManifest.", encoded[:32], whole=False),
+        response_class=Response,
+    )
     def signed_manifest() -> OctetsResponse:
         """The committee's manifest with every trustee's signature."""
         return OctetsResponse(encoded)
 
-    @router.get("/scopes/{scope}")
+    @router.get("/scopes/{scope}", summary="Where a scope stands", responses=problems("context"))
     def scope_state(scope: ScopeName) -> ScopeAnswer:
         """How many batches are closed."""
         record = board.scope_record(scope)
@@ -136,8 +114,16 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
             active=record.active, batches=record.number, epoch=record.epoch, opened_at=record.opened_at
         )
 
-    @router.get("/scopes/{scope}/policy", responses=answers("frames"), response_class=Response)
-    def policy(scope: ScopeName) -> OctetsResponse:
+    @router.get(
+        "/scopes/{scope}/policy",
+        summary="A scope's rules",
+        responses={
+            **answers("Frames: ScopePolicy, LogUpdate.", _LENGTH, whole=False),
+            **problems("context", "not-found"),
+        },
+        response_class=Response,
+    )
+    def scope_policy(scope: ScopeName) -> OctetsResponse:
         """The rules, and proof that they are in the log."""
         record = board.scope_record(scope)
         try:
@@ -146,7 +132,12 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
             raise _NOWHERE from error
         return OctetsResponse(frame([record.policy.encode(), update.encode()]))
 
-    @router.get("/scopes/{scope}/snapshots", responses=answers("frames"), response_class=Response)
+    @router.get(
+        "/scopes/{scope}/snapshots",
+        summary="The newest rolls",
+        responses={**answers("Frames of RollSnapshot.", _LENGTH, whole=False), **problems("context")},
+        response_class=Response,
+    )
     def snapshots(scope: ScopeName) -> OctetsResponse:
         """The newest roll of every cohort."""
         return OctetsResponse(frame(one.encode() for one in board.newest_snapshots(scope)))
@@ -154,8 +145,9 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
     @router.post(
         "/scopes/{scope}/snapshots",
         status_code=204,
-        responses=_DONE,
-        openapi_extra=describe(b"\0\1\x16", "RollSnapshot" + _START),
+        summary="Publish a roll",
+        responses={**DONE, **problems("context", "conflict", "refused")},
+        openapi_extra=describe(b"\0\1\x16", "RollSnapshot.", whole=False),
     )
     def publish_snapshot(scope: ScopeName, body: Octets) -> None:
         """From an issuer of the policy; the message's own signature suffices."""
@@ -164,15 +156,29 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
             raise ContextMismatch(Code.SCOPE, "a snapshot of another scope")
         board.publish_snapshot(snapshot)
 
-    @router.get("/scopes/{scope}/spent/{period}", responses=answers("tags"), response_class=Response)
-    def spent(scope: ScopeName, period: Number) -> OctetsResponse:
+    @router.get(
+        "/scopes/{scope}/spent/{period}",
+        summary="Spent tags of a period",
+        responses={
+            **answers("Tags of 32 bytes, sorted, without frames.", bytes(32)),
+            **problems("context"),
+        },
+        response_class=Response,
+    )
+    def spent_tags(scope: ScopeName, period: Period) -> OctetsResponse:
         """All spent tags of a period, sorted."""
         return OctetsResponse(b"".join(board.spent_tags(scope, period)))
 
     @router.get(
-        "/scopes/{scope}/batches/{number}/blobs", responses=answers("frames"), response_class=Response
+        "/scopes/{scope}/batches/{number}/blobs",
+        summary="Release blobs of a batch",
+        responses={
+            **answers("Frames of release blobs.", _LENGTH, whole=False),
+            **problems("context", "not-found"),
+        },
+        response_class=Response,
     )
-    def blobs(scope: ScopeName, number: Number) -> OctetsResponse:
+    def batch_blobs(scope: ScopeName, number: Batch) -> OctetsResponse:
         """All release blobs of a closed batch: take all, try all."""
         try:
             return OctetsResponse(frame(board.batch_blobs(scope, number)))
@@ -185,16 +191,29 @@ def _public(board: BoardService, manifest: SignedManifest, gate: Gate) -> APIRou
 def _log(board: BoardService) -> APIRouter:
     router = APIRouter(tags=["public"])
 
-    @router.get("/log/note", response_class=Response)
-    def note() -> Response:
+    @router.get(
+        "/log/note",
+        summary="The newest cosigned note",
+        responses={
+            **answers_text("A checkpoint (C2SP) with its cosignatures.", _NOTE),
+            **problems("not-found"),
+        },
+        response_class=Response,
+    )
+    def log_note() -> Response:
         """The newest cosigned checkpoint."""
         found = board.note()
         if not found:
             raise _NOWHERE
         return Response(found, media_type="text/plain; charset=utf-8")
 
-    @router.get("/log/consistency/{first}/{second}", responses=answers("nodes"), response_class=Response)
-    def consistency(first: Size, second: Size) -> OctetsResponse:
+    @router.get(
+        "/log/consistency/{first}/{second}",
+        summary="That one tree continues another",
+        responses={**answers("Nodes of 32 bytes, without frames.", bytes(32)), **problems("not-found")},
+        response_class=Response,
+    )
+    def log_consistency(first: TreeSize, second: TreeSize) -> OctetsResponse:
         """RFC 9162 consistency proof."""
         try:
             return OctetsResponse(b"".join(board.consistency(first, second)))
@@ -204,99 +223,31 @@ def _log(board: BoardService) -> APIRouter:
     return router
 
 
-def _reporters(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
-    router = APIRouter(tags=["reporters"], dependencies=[Depends(gate.anonymous)])
-
-    @router.post(
-        "/scopes/{scope}/filings",
-        responses=answers("Receipt"),
-        response_class=Response,
-        openapi_extra=describe(b"\0\1\x1f", "Filing" + _START),
-    )
-    def file(scope: ScopeName, body: Octets) -> OctetsResponse:
-        """Take a filing; the answer is the board's promise to include it."""
-        receipt = board.submit_filing(body, scope)
-        metrics.count("filings_total")
-        return OctetsResponse(receipt.encode())
-
-    @router.post(
-        "/scopes/{scope}/withdrawals",
-        status_code=204,
-        responses=_DONE,
-        openapi_extra=describe(b"\0\1\x23", "Withdrawal" + _START),
-    )
-    def withdraw(scope: ScopeName, body: Octets) -> None:
-        """Take an entry back at the next batch."""
-        try:
-            board.submit_withdrawal(scope, body)
-        except StateConflict as error:
-            # The same answer as for a wrong signature: nobody learns which entries exist.
-            raise VerificationFailed(Code.SIGNATURE, "not this entry's owner") from error
-        metrics.count("withdrawals_total")
-
-    @router.post(
-        "/scopes/{scope}/inclusions",
-        responses=answers("padded: the sealed path, or nothing"),
-        response_class=Response,
-        openapi_extra=describe(bytes(HPKE_KEY_LENGTH), "recipient key"),
-    )
-    def inclusion(scope: ScopeName, body: Octets) -> OctetsResponse:
-        """The path that shows an owner that her report was counted."""
-        sealed = board.inclusion(scope, _exactly(body, HPKE_KEY_LENGTH))
-        return OctetsResponse(pad(sealed or b"", LOOK_UP_BLOCK))
-
-    @router.post(
-        "/scopes/{scope}/leaves",
-        responses=answers("padded: LogUpdate, or nothing"),
-        response_class=Response,
-        openapi_extra=describe(bytes(HASH_LENGTH), "leaf"),
-    )
-    def leaf(scope: ScopeName, body: Octets) -> OctetsResponse:
-        """The newest cosigned note with a proof of a leaf."""
-        board.scope_record(scope)
-        try:
-            found = board.find_leaf(scope, _exactly(body, HASH_LENGTH)).encode()
-        except StateConflict:
-            found = b""
-        return OctetsResponse(pad(found, LOOK_UP_BLOCK))
-
-    @router.post(
-        "/scopes/{scope}/status",
-        responses=answers("padded: u8 state, u32 batch, or nothing"),
-        response_class=Response,
-        openapi_extra=describe(bytes(HASH_LENGTH), "entry, in a request signed by its owner"),
-    )
-    def status(
-        request: Request, scope: ScopeName, body: Octets, authorization: Authorization = ""
-    ) -> OctetsResponse:
-        """Where an entry stands, for its owner alone."""
-        entry = _exactly(body, HASH_LENGTH)
-        key = board.owner_key(scope, entry)
-        try:
-            # An unknown entry is checked against some key: it takes as long and fails as a wrong one.
-            gate.verifier.verify(
-                authorization, request.method, _path(request), body, key or board.signing_key.verify_key
-            )
-            state, batch = board.entry_state(scope, entry)
-        except (ProblemError, NotAloneError):
-            return OctetsResponse(pad(b"", STATUS_BLOCK))
-        return OctetsResponse(pad(bytes([state]) + batch.to_bytes(4, "big"), STATUS_BLOCK))
-
-    return router
-
-
 def _machines(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["trustees and auditors"])
 
-    @router.get("/scopes/{scope}/feed/{after}", responses=answers("frames"), response_class=Response)
-    def feed(scope: ScopeName, after: Size, reader: Annotated[str, Depends(gate.reader)]) -> OctetsResponse:
+    @router.get(
+        "/scopes/{scope}/feed/{after}",
+        summary="What trustees and auditors read",
+        responses={
+            **answers("Frames of FeedItem, at most 8 MiB or one item.", _LENGTH, whole=False),
+            **problems("context"),
+        },
+        response_class=Response,
+    )
+    def feed(scope: ScopeName, after: After, reader: Annotated[str, Depends(gate.reader)]) -> OctetsResponse:
         """Items above a sequence number; asking tells that all up to it are stored."""
         items = board.read_feed(reader, scope, after, FEED_BYTES)
         return OctetsResponse(frame(item.encode() for item in items))
 
-    @router.get("/log/updates/{index}/{from_size}", responses=answers("LogUpdate"), response_class=Response)
-    def update(
-        index: Size, from_size: Size, _trustee: Annotated[int, Depends(gate.trustee)]
+    @router.get(
+        "/log/updates/{index}/{from_size}",
+        summary="The note in progress",
+        responses={**answers("LogUpdate.", b"\0\1", whole=False), **problems("conflict")},
+        response_class=Response,
+    )
+    def log_update(
+        index: LeafIndex, from_size: TreeSize, _trustee: Annotated[int, Depends(gate.trustee)]
     ) -> OctetsResponse:
         """The note in progress, to be verified and cosigned."""
         return OctetsResponse(board.log_update(index, from_size).encode())
@@ -304,12 +255,13 @@ def _machines(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
     @router.post(
         "/scopes/{scope}/posts/{kind}",
         status_code=204,
-        responses=_DONE,
-        openapi_extra=describe(b"\0\1\x21", "for kind 3: Acceptance" + _START),
+        summary="Post a trustee's message",
+        responses={**DONE, **problems("context", "conflict", "refused")},
+        openapi_extra=describe(b"\0\1\x21", "A message of that kind; here Acceptance.", whole=False),
     )
-    def post(
+    def post_message(
         scope: ScopeName,
-        kind: Annotated[int, Path(ge=1, le=255, description="feed kind")],
+        kind: Kind,
         body: Octets,
         trustee: Annotated[int, Depends(gate.trustee)],
     ) -> None:
@@ -322,32 +274,28 @@ def _machines(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
     @router.post(
         "/scopes/{scope}/paths",
         status_code=204,
-        responses=_DONE,
-        openapi_extra=describe(frame([bytes(HPKE_KEY_LENGTH), b"\0"]), "frames: recipient key, sealed path"),
+        summary="Post a sealed path",
+        responses={**DONE, **problems("context", "conflict", "refused")},
+        openapi_extra=describe(frame([bytes(HPKE_KEY_LENGTH), b"\0"]), "Frames: recipient key, sealed path."),
     )
-    def path(scope: ScopeName, body: Octets, _trustee: Annotated[int, Depends(gate.trustee)]) -> None:
+    def post_path(scope: ScopeName, body: Octets, _trustee: Annotated[int, Depends(gate.trustee)]) -> None:
         """A sealed path for one recipient."""
         parts: Sequence[bytes] = unframe(body)
         if len(parts) != 2 or len(parts[1]) > LOOK_UP_BLOCK - 4:
             raise ContextMismatch(Code.LENGTH, "a path is two frames, and fits into one answer")
-        board.post_inclusion(scope, _exactly(parts[0], HPKE_KEY_LENGTH), parts[1])
+        board.post_inclusion(scope, exactly(parts[0], HPKE_KEY_LENGTH), parts[1])
         metrics.count("posts_total")
 
     @router.post(
         "/log/cosignatures",
         status_code=204,
-        responses=_DONE,
-        openapi_extra=describe(b"\0\1\x30", "CosignatureMessage" + _START),
+        summary="Post a cosignature",
+        responses={**DONE, **problems("context", "conflict", "refused")},
+        openapi_extra=describe(b"\0\1\x30", "CosignatureMessage.", whole=False),
     )
-    def cosignature(body: Octets, _trustee: Annotated[int, Depends(gate.trustee)]) -> None:
+    def post_cosignature(body: Octets, _trustee: Annotated[int, Depends(gate.trustee)]) -> None:
         """A cosignature over the note in progress."""
         board.post_cosignature(body)
         metrics.count("posts_total")
 
     return router
-
-
-def _exactly(body: bytes, length: int) -> bytes:
-    if len(body) != length:
-        raise ContextMismatch(Code.LENGTH, "the body has a wrong length")
-    return body

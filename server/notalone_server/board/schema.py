@@ -33,6 +33,7 @@ scopes = Table(
     _column("leaf", LargeBinary),
     _column("opened_at", BigInteger),
     _column("last_sequence", BigInteger),
+    Column("letters", Integer, nullable=False, server_default="0"),  # how many are kept
     _column("plan", LargeBinary, nullable=True),
     _column("plan_leaf", LargeBinary, nullable=True),
 )
@@ -78,7 +79,26 @@ entries = Table(
     Index("entries_expiry", "scope", "gone", "expiry_week"),
     Index("entries_whole", "scope", "erased", "sequence"),
 )
-spent = Table("spent", metadata, _key("scope"), _key("period", BigInteger), _key("tag"))
+spent = Table(
+    "spent",
+    metadata,
+    _key("scope"),
+    _key("period", BigInteger),
+    _key("tag"),
+    _column("entry", LargeBinary, nullable=True),  # nothing where an old database could not say
+    Index("spent_by_tag", "scope", "tag"),  # an owner does not say the period
+)
+letters = Table(
+    "letters",
+    metadata,
+    _key("scope"),
+    _key("address"),
+    _key("position", BigInteger),
+    _column("week", BigInteger),  # after which it is erased; no other time
+    _column("letter", LargeBinary),
+    Index("letters_by_week", "scope", "week"),
+    sqlite_with_rowid=False,  # row numbers would keep the order in which everybody's letters came
+)
 releases = Table(
     "releases",
     metadata,

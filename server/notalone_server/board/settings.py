@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import make_url
 
 from notalone_crypto.errors import Code, Fault, Misuse
+from notalone_server.board.mailboxes import LETTERS_PER_SCOPE
 from notalone_server.edge.secretfile import read_secret
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -31,6 +32,7 @@ operations_port = 8401
 signing_key = "board.key"                # made by `notalone board init`, mode 0600
 manifest = "manifest.bin"                # signed by every trustee at the end of the ceremony
 policies = []                            # files with the rules of each scope
+letters_per_scope = 200000               # kept at once; about 1.2 kB each
 auditors = []                            # verify keys (hexadecimal) of who may read the feed
 """
 
@@ -54,6 +56,7 @@ class BoardSettings(BaseSettings):
     token_bits: Annotated[int, Field(ge=0, le=26)] = 16
     requests_per_token: Annotated[int, Field(ge=1)] = 30
     requests_per_second: Annotated[int, Field(ge=1)] = 200
+    letters_per_scope: Annotated[int, Field(ge=1)] = LETTERS_PER_SCOPE
     tick_seconds: Annotated[float, Field(gt=0)] = 1.0
 
     @classmethod

@@ -20,6 +20,7 @@ from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives.merkle import MerkleTree
 from notalone_server.board import schema as tables
 from notalone_server.board.state import BoardEntry, LeafInProgress, OpenBatch, QueuedLeaf, ScopeRecord
+from notalone_server.board.store_letters import SqlLetters
 from notalone_server.edge import database
 from notalone_server.edge.octets import frame, unframe
 
@@ -46,15 +47,17 @@ class SqlStore:
         with database.write(self.engine) as connection:
             yield SqlView(connection, self)
 
-    def is_reachable(self) -> bool:
-        """Whether the database answers and has its tables."""
-        with self.reading() as view:
-            view.scopes()
+    def is_writable(self) -> bool:
+        """Whether the database takes a change: a row is written as it is. Raises DBAPIError if not."""
+        with self.writing() as view:
+            table = tables.log_state
+            view.connection.execute(update(table).where(table.c.one == 1).values(note=table.c.note))
         return True
 
     def forget(self) -> None:
-        """Make what was erased from the feed unreadable."""
-        database.forget(self.engine, "feed")
+        """Make what was erased from the feed and from mailboxes unreadable."""
+        for table in (tables.feed, tables.letters):
+            database.forget(self.engine, table.name)
 
     def tree_with(self, connection: Connection) -> MerkleTree:
         """The tree of this view; leaves never change, so only new ones are read.
@@ -79,10 +82,9 @@ class SqlStore:
 
 
 @dataclass(frozen=True, slots=True)
-class SqlView:
+class SqlView(SqlLetters):
     """One transaction, for `Reading` and `Writing`."""
 
-    connection: Connection
     store: SqlStore
 
     # --- reading -----------------------------------------------------------------------------------
@@ -198,6 +200,11 @@ class SqlView:
     def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
         """See ports."""
         return self._one(tables.spent, scope=scope, period=period, tag=tag) is not None
+
+    def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
+        """See ports."""
+        row = self._one(tables.spent, scope=scope, tag=tag)
+        return None if row is None or row.entry is None else bytes(row.entry)
 
     def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
         """See ports."""
@@ -335,9 +342,9 @@ class SqlView:
                     .values(**change)
                 )
 
-    def spend(self, scope: bytes, period: int, tag: bytes) -> None:
+    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
         """See ports; a tag that is there already fails in the database, too."""
-        self.connection.execute(insert(tables.spent).values(scope=scope, period=period, tag=tag))
+        self.connection.execute(insert(tables.spent).values(scope=scope, period=period, tag=tag, entry=entry))
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """See ports."""

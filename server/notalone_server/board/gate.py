@@ -1,0 +1,80 @@
+"""The board's gate: who may come in, and the parts that its routes share.
+
+Owns signatures of machines, tokens of reporters, and arguments of addresses.
+Refuses to know what is behind it.
+"""
+
+# No `from __future__ import annotations`: FastAPI reads the annotations.
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Request
+
+from notalone_crypto.errors import Code, ContextMismatch
+from notalone_server.edge.limits import AnonymousLimiter
+from notalone_server.edge.problem import ProblemError
+from notalone_server.edge.signing import RequestVerifier
+
+LOOK_UP_BLOCK = 4096
+STATUS_BLOCK = 64
+MAX_NUMBER = (1 << 32) - 1
+MAX_SIZE = (1 << 62) - 1
+
+DONE: dict[int | str, dict[str, Any]] = {204: {"description": "Taken, durably."}}
+_HEX = Path(
+    pattern="^[0-9a-f]{64}$", description="The scope's name: hexadecimal, lower case.", examples=["5f" * 32]
+)
+
+
+def number(description: str, example: int, most: int = MAX_SIZE) -> Any:  # noqa: ANN401 - FastAPI's Path
+    """A number in an address."""
+    return Path(ge=0, le=most, description=description, examples=[example])
+
+
+def _scope(scope: Annotated[str, _HEX]) -> bytes:
+    return bytes.fromhex(scope)
+
+
+ScopeName = Annotated[bytes, Depends(_scope)]
+Authorization = Annotated[str, Header(description="A signed request.")]
+Token = Annotated[str, Header(alias="Notalone-Token", description="An anonymous token of this hour.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who may come in: signatures of machines, tokens of reporters."""
+
+    verifier: RequestVerifier
+    limiter: AnonymousLimiter
+
+    async def anonymous(self, token: Token = "") -> None:
+        """For requests about one reporter."""
+        self.limiter.check(token)
+
+    async def public(self) -> None:
+        """For lists that are the same for everybody."""
+        self.limiter.check_load()
+
+    async def reader(self, request: Request, authorization: Authorization = "") -> str:
+        """A trustee or auditor: the signer's name."""
+        return self.verifier.verify(authorization, request.method, path_of(request), await request.body())
+
+    async def trustee(self, request: Request, authorization: Authorization = "") -> int:
+        """A trustee's index."""
+        kind, _, index = (await self.reader(request, authorization)).partition("/")
+        if kind != "trustee":
+            raise ProblemError(401, "unauthorized", "The request carries no valid signature.")
+        return int(index)
+
+
+def path_of(request: Request) -> str:
+    """The path as it was sent and signed."""
+    raw: bytes = request.scope["raw_path"]
+    return raw.decode("ascii", "replace")
+
+
+def exactly(body: bytes, length: int) -> bytes:
+    """The body. Raises ContextMismatch (encoding.length)."""
+    if len(body) != length:
+        raise ContextMismatch(Code.LENGTH, "the body has a wrong length")
+    return body
