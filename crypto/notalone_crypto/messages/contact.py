@@ -55,13 +55,19 @@ class Stage(IntEnum):
 
 @unique
 class Choice(IntEnum):
-    """What she may answer. Of two notes with one number the greater counts: the more careful one."""
+    """What she may answer. Of two notes with one number the greater counts: refusing before agreeing."""
 
     TALK_TO_COUNSELLOR = 1
     WRITE = 2
     SHARE_CONTACT = 3
     NOT_NOW = 4
     BLOCK = 5
+
+
+_STAGES: Final = {
+    LetterKind.CONSENT: (Stage.WRITE, Stage.CONTACT),
+    LetterKind.NOTE: (Choice.TALK_TO_COUNSELLOR, Choice.BLOCK),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,8 @@ class LetterContent(Message):
         if self.number == 0:
             raise MalformedInput(Code.RANGE, "letters are counted from 1")
         kind = LetterKind(self.kind)
-        stages = {LetterKind.CONSENT: {1, 2}, LetterKind.NOTE: set(Choice)}.get(kind, {0})
-        if self.stage not in stages:
+        lowest, highest = _STAGES.get(kind, (0, 0))
+        if not lowest <= self.stage <= highest:
             raise MalformedInput(Code.RANGE, "a letter's stage does not go with its kind")
         if kind is not LetterKind.NOTE and (self.entry != NOBODY) != (kind is LetterKind.INTRODUCTION):
             raise MalformedInput(Code.RANGE, "a letter names an entry that its kind does not have, or none")

@@ -84,6 +84,20 @@ def check_public(public: bytes) -> bytes:
     return public
 
 
+def shared_secret(private: HpkePrivateKey, public: bytes) -> bytes:
+    """The 32 bytes that the holders of two X25519 keys have in common (RFC 7748 section 6.1).
+
+    Never a key by itself: derive from it under a tag. Both keys are long-lived,
+    so it is always the same.
+
+    Raises: MalformedInput (encoding.length, encoding.non_canonical,
+    encoding.identity: with a key of low order everybody has this secret).
+    """
+    key = X25519PublicKey.from_public_bytes(check_public(public))
+    # The library refuses an all-zero result; after `check_public` there is none.
+    return X25519PrivateKey.from_private_bytes(private.secret).exchange(key)
+
+
 def seal(public: bytes, context: bytes, plaintext: bytes) -> bytes:
     """`enc (32) || ciphertext || tag (16)` for the holder of `public` (32 bytes).
 
