@@ -121,6 +121,7 @@ class Network:
     told: Callable[[str], None]
     wishes: Wishes = field(default_factory=Wishes)
     program: Sequence[str] = PROGRAM
+    extras: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # a party's name -> environment
     prepared: Prepared = field(init=False)
     processes: dict[str, Process] = field(init=False, default_factory=dict)
     _http: httpx.Client = field(init=False, repr=False)
@@ -134,7 +135,10 @@ class Network:
             parties = (self.prepared.board, self.prepared.issuer, *self.prepared.trustees)
             self.told(f"{len(parties)} processes start: {', '.join(one.name for one in parties)}")
             self.processes = {
-                one.name: Process(one, self.folder / f"{one.name}.log", self.program) for one in parties
+                one.name: Process(
+                    one, self.folder / f"{one.name}.log", self.program, self.extras.get(one.name, {})
+                )
+                for one in parties
             }
             for process in self.processes.values():
                 process.start()
