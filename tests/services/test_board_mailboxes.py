@@ -389,10 +389,7 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, world: World) -> Ite
         made.start()
         yield made
     finally:
-        made.client.close()
-        if made.process is not None:
-            made.process.kill()
-            made.process.wait(10)
+        made.kill()
 
 
 def test_a_letter_that_was_taken_survives_every_kill(process: Process, world: World) -> None:

@@ -51,6 +51,10 @@ class Process:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
         paths = os.pathsep.join(str(ROOT / part) for part in ("crypto", "server", "demo"))
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
@@ -59,9 +63,12 @@ class Process:
                 stdout=errors,
                 stderr=errors,
             )
-        for _ in range(200):
+
+    def wait_until_ready(self) -> None:
+        assert self.process is not None
+        for _ in range(400):
             try:
-                if httpx.get(f"http://127.0.0.1:{self.operations}/ready").status_code == 200:
+                if self.is_ready():
                     self.client.get("/v1/board").raise_for_status()
                     return
             except httpx.TransportError:
@@ -69,6 +76,14 @@ class Process:
             assert self.process.poll() is None, self.errors.read_text()
             time.sleep(0.05)
         raise AssertionError(self.errors.read_text())
+
+    def is_ready(self) -> bool:
+        return httpx.get(f"http://127.0.0.1:{self.operations}/ready", timeout=40).status_code == 200
+
+    def kill(self) -> None:
+        self.client.close()
+        if self.process is not None:
+            self.end(signal.SIGKILL)
 
     def end(self, how: signal.Signals) -> int:
         assert self.process is not None
@@ -94,9 +109,7 @@ def _running(world: World, process: Process) -> Iterator[tuple[World, Process]]:
         process.start()
         yield world, process
     finally:
-        process.client.close()
-        if process.process is not None:
-            process.end(signal.SIGKILL)
+        process.kill()
 
 
 def whole_feed(user: BoardUser) -> list[FeedItem]:

@@ -42,7 +42,13 @@ Token = Annotated[str, Header(alias="Notalone-Token", description="An anonymous 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who may come in: signatures of machines, tokens of reporters."""
+    """Who may come in: signatures of machines, tokens of reporters.
+
+    Which nonces and tokens were used is remembered by this process alone; that is why a board is
+    one process (edge/lock.py). After a restart a request younger than the window may be played
+    once more, over a connection that TLS did not protect the first time: what changes something
+    is idempotent, and what answers would tell its thief what he could have read there.
+    """
 
     verifier: RequestVerifier
     limiter: AnonymousLimiter

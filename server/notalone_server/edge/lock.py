@@ -104,6 +104,7 @@ class _Session:
         # One number for each service; PostgreSQL keeps a number apart for each database.
         self._number = int.from_bytes(hashlib.sha256(f"notalone {name}".encode()).digest()[:8], signed=True)
         self._connection: Connection | None = None
+        self._held = False
 
     def take(self) -> bool:
         """Try once."""
@@ -111,14 +112,16 @@ class _Session:
             if self._connection is None:
                 self._connection = self._engine.connect()
             question = text("SELECT pg_try_advisory_lock(:number)")
-            return bool(self._connection.execute(question, {"number": self._number}).scalar_one())
+            self._held = bool(self._connection.execute(question, {"number": self._number}).scalar_one())
         except DBAPIError as error:
             self.close()
             raise _refused("the database does not answer, so nobody can be alone on it") from error
+        return self._held
 
     def still_ours(self) -> bool:
         try:
-            if self._connection is not None:
+            # A session alone is not enough: it may be one in which another was faster.
+            if self._connection is not None and self._held:
                 self._connection.execute(text("SELECT 1"))
                 return True
         except DBAPIError:
@@ -130,6 +133,7 @@ class _Session:
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._held = False
         if connection is not None:
             # Whatever a broken connection says while it closes: it is gone, and the lock with it.
             connection.invalidate()
