@@ -24,11 +24,11 @@ from notalone_server.edge.rng import system_randomness
 from notalone_server.trustee.ceremony import (
     SIGNED_MANIFEST,
     Ceremony,
-    fingerprint_groups,
     read_signed_manifest,
     write_agreement,
 )
 from notalone_server.trustee.keyfile import Cost, read_key_file, write_key_file
+from notalone_server.trustee.spoken import groups
 
 PHRASE = b"a passphrase of an operator"
 CHEAP = Cost(19 * 1024, 1, 1)
@@ -83,7 +83,7 @@ def dealt(operators: Operators) -> Operators:
 
 def complete(operators: Operators) -> Committee:
     operators.everybody(Ceremony.confirm)
-    aloud = fingerprint_groups(operators.machine(1).manifest().fingerprint)
+    aloud = groups(operators.machine(1).manifest().fingerprint)
     operators.everybody(lambda machine: machine.sign(aloud))
     return operators.machine(2).finish()
 
@@ -197,7 +197,7 @@ def test_attack_the_courier_replaces_ones_own_keys_everywhere(operators: Operato
 def test_attack_another_fingerprint_is_not_signed(dealt: Operators) -> None:
     dealt.everybody(Ceremony.confirm)
     with pytest.raises(NotAloneError) as caught:
-        dealt.machine(1).sign(fingerprint_groups(bytes(32)))
+        dealt.machine(1).sign(groups(bytes(32)))
     assert caught.value.code == Code.MANIFEST
     assert not (dealt.folder(1) / "signature-1").exists()
 

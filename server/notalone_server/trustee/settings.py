@@ -6,11 +6,9 @@ hold them.
 
 from __future__ import annotations
 
-import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_server.edge.secretfile import read_secret
+from notalone_server.trustee.address import check_address
 
 _FINGERPRINT = 64
 
@@ -70,13 +69,10 @@ class TrusteeSettings(BaseSettings):
     @field_validator("board")
     @classmethod
     def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-        if parts.scheme not in {"http", "https"} or not host or parts.path.strip("/") or parts.query:
-            raise ValueError("an address such as https://board.example, without a path")
-        if parts.scheme == "http" and not (host.endswith(".onion") or host == "localhost" or _loopback(host)):
-            raise ValueError("http is for this machine and onion services only; use https")
-        return value.rstrip("/")
+        try:
+            return check_address(value)
+        except Misuse as error:
+            raise ValueError(error.detail) from error
 
     @field_validator("database")
     @classmethod
@@ -128,10 +124,3 @@ def _fingerprint(value: str) -> str:
     if len(text) != _FINGERPRINT or set(text) - set("0123456789abcdef"):
         raise ValueError("a fingerprint is sixteen groups of four hexadecimal digits")
     return text
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
