@@ -102,17 +102,55 @@ def test_a_restored_device_finds_everything_from_the_words_alone(town: Town) -> 
     assert town.client().status() == ()
 
 
-def test_before_its_first_batch_a_filing_is_withdrawn_with_the_kept_bytes(town: Town) -> None:
+def test_a_restored_device_finds_a_filing_before_its_first_batch(town: Town) -> None:
     client = town.member()
     sealed = client.seal(about("early@example.org"))
+    (unsent,) = client.status(sealed)
+    assert (unsent.state, unsent.filing.entry, unsent.counted) == (None, sealed.entry, False)
     client.file(sealed)
-    (unnamed,) = client.status()
-    assert (unnamed.state, unnamed.filing.entry, unnamed.counted) == (None, b"", False)
+    other = town.client(client._session.phrase)
+    (found,) = other.find()
+    assert found.entry == sealed.entry
+    (one,) = other.status()
+    assert one.state in (EntryState.WAITING, EntryState.ACCEPTED)
+    assert (one.batch, one.counted) == (0, False)
+    assert client.status(sealed) == (one,)
+    other.withdraw(found)
+    assert client.status()[0].state is EntryState.WITHDRAWN
+
+
+def test_a_filing_without_its_name_is_not_withdrawn(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = town.member()
+    sealed = client.seal(about("unnamed@example.org"))
+    client.file(sealed)
+    meddle(monkeypatch, "/own", lambda _: Answer(200, bytes(64)))
+    (unnamed,) = client.find()  # a board that says nothing
+    assert unnamed.entry == b""
     with pytest.raises(ContextMismatch):
-        client.withdraw(unnamed.filing)
-    assert client.status(sealed)[0].state in (EntryState.WAITING, EntryState.ACCEPTED)
-    client.withdraw(sealed)
-    assert client.status(sealed)[0].state is EntryState.WITHDRAWN
+        client.withdraw(unnamed)
+    assert {one.state for one in client.status(sealed)} == {None}
+    meddle(monkeypatch, "/own", lambda _: Answer(200, b"\0\0\0\4\3\0\0\0".ljust(64, b"\0")))
+    with pytest.raises(UnexpectedAnswer):
+        client.find()
+
+
+def test_nobody_else_finds_out_what_a_tag_paid_for(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = town.member()
+    client.file(client.seal(about("whose@example.org")))
+    asked = []
+    honest = SyncTransport.send
+
+    def send(self: SyncTransport, request: Request) -> Answer:
+        if request.path.endswith("/own"):
+            asked.append(request)
+            name, _, rest = request.headers["Authorization"].rpartition(" ")
+            wrong = {**request.headers, "Authorization": f"{name} {rest[::-1]}"}
+            return honest(self, replace(request, headers=wrong))
+        return honest(self, request)
+
+    monkeypatch.setattr(SyncTransport, "send", send)
+    assert [one.entry for one in client.find()] == [b""]
+    assert len(asked) == 1
 
 
 def test_resumed_filing_sends_the_same_bytes_and_spends_one_place(

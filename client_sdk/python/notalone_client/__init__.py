@@ -6,6 +6,7 @@
 """
 
 from notalone_client.client import AsyncClient, Client
+from notalone_client.desk import AsyncDesk, Desk, create_desk_key
 from notalone_client.errors import (
     ClientError,
     NotSafe,
@@ -14,12 +15,18 @@ from notalone_client.errors import (
     UnexpectedAnswer,
     WrongPhrase,
 )
+from notalone_client.letters import Conversation
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Named, Sealed
+from notalone_client.steps_contact import News
+from notalone_client.steps_desk import DeskMatch, Matched
 from notalone_client.steps_return import EntryState, FilingStatus, OwnFiling
 from notalone_client.trust import Trust
+from notalone_crypto.messages.contact import Choice, Stage
 
 __all__ = [
-    "AsyncClient", "Client", "ClientError", "EntryState", "FilingStatus", "Form", "Named", "NotSafe",
-    "OwnFiling", "Phrase", "Refused", "Sealed", "Trust", "Unavailable", "UnexpectedAnswer", "WrongPhrase",
+    "AsyncClient", "AsyncDesk", "Choice", "Client", "ClientError", "Conversation", "Desk", "DeskMatch",
+    "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe", "OwnFiling", "Phrase",
+    "Refused", "Sealed", "Stage", "Trust", "Unavailable", "UnexpectedAnswer", "WrongPhrase",
+    "create_desk_key",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ class _Calls:
     """What a reporter can do. Each is documented where its steps are."""
 
     policy = Call(Reporter.policy)
+    committee = Call(Reporter.committee)
     enrol = Call(Reporter.enrol)
     ask_code = Call(Reporter.ask_code)
     ask_reset = Call(Reporter.ask_reset)
@@ -32,6 +33,11 @@ class _Calls:
     withdraw = Call(Reporter.withdraw, attempts=ATTEMPTS)
     verify_receipt = Call(Reporter.verify_receipt)
     matches = Call(Reporter.matches)
+    conversations = Call(Reporter.conversations)
+    consent = Call(Reporter.consent)
+    send = Call(Reporter.send)
+    share = Call(Reporter.share)
+    receive = Call(Reporter.receive)
 
 
 class Client(_Calls, Blocking[Reporter]):

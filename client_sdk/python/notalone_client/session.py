@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from notalone_client.errors import UnexpectedAnswer
-from notalone_client.transport import LARGE, Answer, Request, make_token
+from notalone_client.transport import LARGE, SMALL, Answer, Request, make_token
 from notalone_client.trust import Trust, World, check_world
 from notalone_crypto.errors import Code, MalformedInput
 from notalone_crypto.messages.committee import ScopePolicy
@@ -21,6 +21,7 @@ from notalone_crypto.messages.release import BLOB_LENGTH
 from notalone_crypto.primitives.checkpoint import Checkpoint
 from notalone_crypto.primitives.merkle import NODE_LENGTH
 from notalone_crypto.protocol import log
+from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.randomness import Randomness
 
 T = TypeVar("T")
@@ -44,10 +45,10 @@ class Session:
     def open(self) -> Steps[World]:
         """Manifest, rules and the board's parameters, verified once."""
         if self.world is None:
-            about = (yield self._get("/v1/board")).json()
+            about = (yield self.fetch("/v1/board")).json()
             self.bits["board"] = token_bits(about)
-            manifest = (yield self._get("/v1/manifest", LARGE)).body
-            found = (yield self._get(f"{self._scope}/policy", LARGE)).frames()
+            manifest = (yield self.fetch("/v1/manifest", LARGE)).body
+            found = (yield self.fetch(f"{self.scope_path}/policy", LARGE)).frames()
             if len(found) != 2:
                 raise UnexpectedAnswer("a policy comes with one log update")
             world = check_world(self.trust, manifest, found[0])
@@ -60,13 +61,17 @@ class Session:
         """The scope's rules, verified: levels, slots, desks, region."""
         return (yield from self.open()).policy
 
+    def committee(self) -> Steps[Committee]:
+        """Who holds the keys together, verified: their names, their number, how many could read."""
+        return (yield from self.open()).committee
+
     def check_leaf(self, world: World, leaf: bytes) -> Steps[bool]:
         """Whether a note that a quorum cosigned holds `leaf` (32 bytes).
 
         Raises: VerificationFailed for a false proof; as `_extend` for the log.
         """
         before = world.seen
-        answer = (yield self._board("/leaves", world, leaf)).padded(LOOK_UP_BLOCK)
+        answer = (yield self.ask("/leaves", world, leaf)).padded(LOOK_UP_BLOCK)
         if not answer:
             return False
         yield from self._extend(world, LogUpdate.decode(answer), leaf, before)
@@ -93,7 +98,7 @@ class Session:
                 return
 
     def _consistency(self, first: int, second: int) -> Steps[tuple[bytes, ...]]:
-        body = (yield self._get(f"/v1/log/consistency/{first}/{second}")).body
+        body = (yield self.fetch(f"/v1/log/consistency/{first}/{second}")).body
         if len(body) % NODE_LENGTH:
             raise UnexpectedAnswer("a consistency proof has another length")
         return tuple(body[start : start + NODE_LENGTH] for start in range(0, len(body), NODE_LENGTH))
@@ -102,30 +107,33 @@ class Session:
 
     def blobs(self, since: int) -> Steps[tuple[bytes, ...]]:
         """All release blobs of all closed batches from `since` on: everybody takes all, and tries all."""
-        about = (yield self._get(self._scope)).json()
+        about = (yield self.fetch(self.scope_path)).json()
         last = about.get("batches")
         if not isinstance(last, int) or not 0 <= last < 1 << 32:
             raise UnexpectedAnswer("the number of batches is missing")
         found: list[bytes] = []
         for number in range(max(since, 1), last + 1):
-            found += (yield self._get(f"{self._scope}/batches/{number}/blobs", LARGE)).frames()
+            found += (yield self.fetch(f"{self.scope_path}/batches/{number}/blobs", LARGE)).frames()
         if any(len(blob) != BLOB_LENGTH for blob in found):
             raise MalformedInput(Code.LENGTH, "a release blob has another size")
         return tuple(found)
 
     @property
-    def _scope(self) -> str:
+    def scope_path(self) -> str:
+        """Where the board keeps everything of this scope."""
         return f"/v1/scopes/{self.trust.scope.hex()}"
 
-    def _get(self, path: str, limit: int = 64 * 1024) -> Request:
+    def fetch(self, path: str, limit: int = SMALL) -> Request:
+        """A request for what everybody may have."""
         return Request("board", "GET", path, limit=limit)
 
-    def _board(self, path: str, world: World, body: bytes) -> Request:
-        return self._post("board", self._scope + path, world.committee.fingerprint, body)
+    def ask(self, path: str, world: World, body: bytes, limit: int = SMALL) -> Request:
+        """A request about one visitor, with a token of its own."""
+        return self._post("board", self.scope_path + path, world.committee.fingerprint, body, limit)
 
-    def _post(self, service: str, path: str, audience: bytes, body: bytes) -> Request:
+    def _post(self, service: str, path: str, audience: bytes, body: bytes, limit: int = SMALL) -> Request:
         token = make_token(audience, self.bits[service], self.clock(), self.randomness)
-        return Request(service, "POST", path, body, {"Notalone-Token": token})
+        return Request(service, "POST", path, body, {"Notalone-Token": token}, limit)
 
 
 def token_bits(about: Mapping[str, object]) -> int:

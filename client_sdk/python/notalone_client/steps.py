@@ -126,7 +126,7 @@ class Filer(Session):
         filing = Filing.decode(sealed.data)
         if sealed.header.committee != world.committee.identifier or sealed.header.scope != self.trust.scope:
             raise ContextMismatch(Code.SCOPE, "this was sealed for another committee or scope")
-        answer = yield self._board("/filings", world, sealed.data)
+        answer = yield self.ask("/filings", world, sealed.data)
         receipt = Receipt.decode(answer.body)
         self._check_promise(world, receipt, filing, sealed.entry)
         return receipt
@@ -137,7 +137,7 @@ class Filer(Session):
             raise VerificationFailed(Code.SIGNATURE, "the board promises another filing")
 
     def _ring(self, world: World) -> Steps[tuple[RollSnapshot, roll.Member]]:
-        answer = yield self._get(f"{self._scope}/snapshots", LARGE)
+        answer = yield self.fetch(f"{self.scope_path}/snapshots", LARGE)
         members = self.members(world)
         for data in answer.frames():
             snapshot = RollSnapshot.decode(data)
@@ -147,7 +147,7 @@ class Filer(Session):
         raise RollRefused(Code.NOT_ELIGIBLE, "this place is not in a current roll: come back later")
 
     def _spent(self, period: int) -> Steps[tuple[bytes, ...]]:
-        body = (yield self._get(f"{self._scope}/spent/{period}", LARGE)).body
+        body = (yield self.fetch(f"{self.scope_path}/spent/{period}", LARGE)).body
         if len(body) % ELEMENT_LENGTH:
             raise UnexpectedAnswer("a list of tags has another length")
         return tuple(body[start : start + ELEMENT_LENGTH] for start in range(0, len(body), ELEMENT_LENGTH))

@@ -23,8 +23,10 @@ from notalone_crypto.messages.filing import Filing, Receipt
 from notalone_crypto.primitives import hpke
 from notalone_crypto.protocol import file, record, release, withdraw
 from notalone_crypto.protocol.file import OwnerKeys
+from notalone_crypto.suite import HASH_LENGTH
 
 _STATUS_BLOCK: Final = 64
+_OWN_LENGTH: Final = 5 + HASH_LENGTH  # state, batch, entry
 
 
 @unique
@@ -41,15 +43,12 @@ class EntryState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class OwnFiling:
-    """One of her filings, found again from the phrase alone.
-
-    `entry` is empty until the first batch that counted it: until then only the
-    device that keeps the sealed bytes knows its name.
-    """
+    """One of her filings, found again from the phrase alone. `entry` is its name, empty if unknown."""
 
     period: int
     quota_tag: bytes = field(repr=False)
     entry: bytes = b""
+    desk: bytes = b""  # the key of the desk she sealed to, where this device still has the sealed bytes
 
     @classmethod
     def of(cls, filing: OwnFiling | Sealed) -> OwnFiling:
@@ -57,7 +56,7 @@ class OwnFiling:
         if isinstance(filing, OwnFiling):
             return filing
         header = filing.header
-        return cls(header.period, header.quota_tag, header.entry)
+        return cls(header.period, header.quota_tag, header.entry, header.desk_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class FilingStatus:
     """What the owner sees of one filing."""
 
     filing: OwnFiling
-    state: EntryState | None  # None: the board does not know it (or its name is not known here yet)
+    state: EntryState | None  # None: sealed, but the board does not have it: file it (again)
     batch: int  # the batch that evaluated it, or 0
     counted: bool  # a verified path shows it in a cosigned batch
 
@@ -76,47 +75,60 @@ class Returning(Filer):
 
     def find(self) -> Steps[tuple[OwnFiling, ...]]:
         """Her filings of every period in which one may still be alive, from the phrase alone."""
+        return tuple(one.filing for one in (yield from self._known()))
+
+    def status(self, *sealed: Sealed) -> Steps[tuple[FilingStatus, ...]]:
+        """Every filing of hers and where it stands, from the phrase alone.
+
+        Pass the sealed reports that this device still keeps, and those that were never filed are
+        in the answer too, without a state.
+        """
+        world = yield from self.open()
+        statuses: list[FilingStatus] = []
+        for one in (yield from self._known()):
+            entry, counted = yield from self._counted(world, one.filing)
+            known = one.filing.entry
+            if entry and known and entry != known:
+                raise VerificationFailed(Code.INCLUSION, "the path is for another entry")
+            statuses.append(replace(one, filing=replace(one.filing, entry=known or entry), counted=counted))
+        filed = {one.filing.entry for one in statuses}
+        unfiled = {one.entry: OwnFiling.of(one) for one in sealed if one.entry not in filed}
+        return (*statuses, *(FilingStatus(one, None, 0, counted=False) for one in unfiled.values()))
+
+    def _known(self) -> Steps[tuple[FilingStatus, ...]]:
+        """Spent tags are public, and she alone knows hers; the board tells their owner what they paid for."""
         world = yield from self.open()
         policy = world.policy
         last = withdraw.period_of(self.clock(), policy.period_days)
         reach = policy.maximum_weeks * 7 // policy.period_days + 1
         # Her secret is the same in every organisation; only the blinding of the place differs.
         member = next(iter(self.members(world).values()))
-        found: list[OwnFiling] = []
+        found: list[FilingStatus] = []
         for period in range(max(last - reach, 0), last + 1):
             spent = frozenset((yield from self._spent(period)))
-            tags = file.own_tags(world.committee, policy, member, period)
-            found += [OwnFiling(period, tag) for tag in tags if tag in spent]
+            mine = [tag for tag in file.own_tags(world.committee, policy, member, period) if tag in spent]
+            for tag in mine:
+                one = yield from self._state(world, OwnFiling(period, tag))
+                found.append(one)
         return tuple(found)
 
-    def status(self, *sealed: Sealed) -> Steps[tuple[FilingStatus, ...]]:
-        """Every filing of hers and where it stands; `sealed` are bytes this device still keeps."""
-        world = yield from self.open()
-        names = {one.header.quota_tag: one.entry for one in sealed}
-        statuses: list[FilingStatus] = []
-        for filing in (yield from self.find()):
-            entry, counted = yield from self._counted(world, filing)
-            named = replace(filing, entry=entry or names.get(filing.quota_tag, b""))
-            state, batch = (None, 0) if not named.entry else (yield from self._state(world, named))
-            statuses.append(FilingStatus(named, state, batch, counted))
-        return tuple(statuses)
-
-    def _state(self, world: World, filing: OwnFiling) -> Steps[tuple[EntryState | None, int]]:
-        request = self._board("/status", world, filing.entry)
+    def _state(self, world: World, filing: OwnFiling) -> Steps[FilingStatus]:
+        request = self.ask("/own", world, filing.quota_tag)
         key = self._owner(world, filing.quota_tag).signing_key
         header = owner_authorization(key, world.committee.fingerprint, request, self.clock(), self.randomness)
         answer = yield replace(request, headers={**request.headers, "Authorization": header})
         told = answer.padded(_STATUS_BLOCK)
         if not told:
-            return None, 0
-        if len(told) != 5 or told[0] not in tuple(EntryState):
+            return FilingStatus(filing, None, 0, counted=False)
+        if len(told) != _OWN_LENGTH or told[0] not in tuple(EntryState):
             raise UnexpectedAnswer("a status has another shape")
-        return EntryState(told[0]), int.from_bytes(told[1:], "big")
+        named = replace(filing, entry=told[5:])
+        return FilingStatus(named, EntryState(told[0]), int.from_bytes(told[1:5], "big"), counted=False)
 
     def _counted(self, world: World, filing: OwnFiling) -> Steps[tuple[bytes, bool]]:
         """The entry's name and whether a cosigned batch counted it, from the sealed path."""
         key = self._owner(world, filing.quota_tag).recipient_key
-        answer = yield self._board("/inclusions", world, key.public)
+        answer = yield self.ask("/inclusions", world, key.public)
         sealed = answer.padded(LOOK_UP_BLOCK)
         if not sealed:
             return b"", False
@@ -130,9 +142,9 @@ class Returning(Filer):
         world = yield from self.open()
         own = OwnFiling.of(filing)
         if not own.entry:
-            raise ContextMismatch(Code.UNKNOWN_ENTRY, "its name is known after its first batch")
+            raise ContextMismatch(Code.UNKNOWN_ENTRY, "this filing has no name here: find it first")
         key = self._owner(world, own.quota_tag).signing_key
-        yield self._board("/withdrawals", world, withdraw.withdraw(own.entry, key).encode())
+        yield self.ask("/withdrawals", world, withdraw.withdraw(own.entry, key).encode())
 
     def edit(self, old: OwnFiling | Sealed, form: Form) -> Steps[Sealed]:
         """Replace a filing: the new one is sealed first, then the old one is withdrawn; `file` the result.

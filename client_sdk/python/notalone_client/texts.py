@@ -1,0 +1,315 @@
+"""Every sentence the command line says, in French and in English.
+
+Owns the wording, which promises only what the protocol keeps. Refuses to know
+commands and terminals. Both languages have the same keys and the same blanks;
+a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Language = Literal["fr", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = ("fr", "en")
+
+FRENCH: Final[Mapping[str, str]] = {
+    # what every command may ask and say
+    "ask.words": "Vos douze mots",
+    "ask.code": "Le code",
+    "ask.text": "Votre message",
+    "ask.details": "Comment vous joindre",
+    "ask.now": "Il y a du nouveau. Lire maintenant ou plus tard ?",
+    "answers.now": "maintenant",
+    "answers.later": "plus tard",
+    "progress.rules": "vérification des règles",
+    "progress.seal": "scellement sur cet appareil",
+    "progress.send": "envoi",
+    "progress.look": "recherche à partir de vos mots",
+    "progress.news": "téléchargement de tous les lots, essai de chaque enveloppe",
+    "progress.enrol": "inscription",
+    # reports
+    "help": "En danger maintenant ? 17 ou 112 ; par SMS, 114. Cette page n'alerte personne.",
+    "what": (
+        "Tout est chiffré sur cet appareil. Aucun des {count} organismes ne peut lire seul ; "
+        "{quorum} ensemble le pourraient."
+    ),
+    "threshold": (
+        "Me prévenir quand nous sommes {own} à accepter d'être {own}. Si l'autre attend d'être "
+        "{more}, je ne le saurai pas encore."
+    ),
+    "threshold.last": "Me prévenir quand nous sommes {own} à accepter d'être {own}.",
+    "compared": "Ce qui est comparé ({slot}) : {text}",
+    "sealed": (
+        "C'est scellé. Nous n'avons prévenu personne. Ce n'est pas une plainte : les délais "
+        "continuent de courir."
+    ),
+    "sealed.batch": "Le service s'engage par écrit à le compter dans le lot {batch}.",
+    "words": (
+        "Ces 12 mots sont votre seule clé ; personne ne peut vous les redonner. Cachez-les de la "
+        "personne que vous craignez."
+    ),
+    "enrolled": "Votre place est sur la liste.",
+    "enrolled.later": "Votre place est notée, ou l'était déjà. Revenez dans un jour ou deux.",
+    "status.none": "Aucun message scellé n'a été trouvé avec ces mots.",
+    "status.number": "numéro",
+    "status.state": "état",
+    "status.batch": "lot",
+    "status.counted": "compté (preuve vérifiée)",
+    "status.alone": "Pas de nouvelle ne veut pas dire que vous êtes seule.",
+    "state.unsent": "scellé, pas encore envoyé",
+    "state.waiting": "reçu",
+    "state.accepted": "reçu par tous les organismes",
+    "state.evaluated": "compté",
+    "state.withdrawn": "retrait au prochain lot",
+    "state.gone": "retiré ou échu",
+    "state.refused": "refusé par un organisme",
+    "yes": "oui",
+    "no": "pas encore",
+    "withdrawn": "Effet au prochain lot. Ce qui a été ouvert ne peut pas être repris.",
+    "edited": (
+        "L'ancien est retiré et le nouveau compte : effet au prochain lot. Ce qui a été ouvert ne "
+        "peut pas être repris."
+    ),
+    "verified": "Promesse tenue : votre message est dans un lot que les organismes ont signé.",
+    "verified.not": "Pas encore : la promesse est bien signée, mais le lot n'est pas encore publié.",
+    # after a match
+    "match": "Au moins un autre message désigne la même personne.",
+    "match.none": "Pas de nouvelle. Cela ne veut pas dire que vous êtes seule.",
+    "match.later": "Rien n'a été montré. Vous pouvez revenir quand vous voulez.",
+    "match.choices": (
+        "Vous pouvez : parler à votre conseillère · écrire sous un autre prénom · partager un "
+        "contact · pas maintenant · retirer."
+    ),
+    "refusal": ("Vous pouvez ne pas répondre. L'autre verra la même chose que si vous n'étiez pas revenue."),
+    "warning": (
+        "Ne racontez pas encore les faits ici. La justice peut demander ces messages ; la défense "
+        "pourrait dire que vous vous êtes accordées. Écrivez d'abord votre récit seule, ou parlez à "
+        "une avocate. Ne transmettez pas le nom. Rien ne vous oblige à porter plainte."
+    ),
+    "talk.title": "Conversation {number} : {name}",
+    "talk.desk": "votre conseillère ({name})",
+    "talk.nameless": "quelqu'un sans prénom",
+    "talk.closed": ("Rien à lire. Vous lirez ce que l'autre écrit quand vous aurez toutes les deux accepté."),
+    "talk.words": "Ses premiers mots : {text}",
+    "talk.details": "Son contact : {text}",
+    "talk.mine": "vous : {text}",
+    "talk.theirs": "{name} : {text}",
+    "talk.new": (
+        "Cette personne est là depuis peu : votre accord ne vaut que pour chaque personne, une par une."
+    ),
+    "chosen.counsellor": "Noté. Écrivez à votre conseillère avec « notalone write ».",
+    "chosen.write": "Votre accord est déposé. Vous pourrez écrire quand l'autre aura accepté aussi.",
+    "chosen.contact": (
+        "Votre accord est déposé. Vous pourrez partager un contact quand l'autre l'aura accepté aussi."
+    ),
+    "chosen.later": "Noté pour vous seule. L'autre ne voit rien.",
+    "chosen.block": "Bloqué. Vous ne verrez plus rien de cette personne ; elle ne voit rien de ce choix.",
+    "written": "Déposé, chiffré. Personne ne vous dira si c'est lu.",
+    "name.counsellor": "conseillere",
+    "name.write": "ecrire",
+    "name.contact": "contact",
+    "name.later": "plus-tard",
+    "name.block": "bloquer",
+    # what does not work, in one sentence
+    "bad.language": "Les langues sont fr et en.",
+    "bad.config": "Il manque à {path} les textes committee, scope et board.",
+    "bad.large": "{path} dépasse 1 Mio.",
+    "bad.toml": "{path} n'est pas du TOML.",
+    "bad.keys": "{path} a des champs inconnus ; connus : {known}.",
+    "bad.nobody": "Le formulaire ne désigne personne.",
+    "bad.type": "Le champ {key} est du mauvais type ({type} attendu).",
+    "bad.platform": "Le champ {key} est l'un de : {known}.",
+    "bad.number": "Il n'y a pas de message de ce numéro ; « notalone status » les montre.",
+    "bad.conversation": "Il n'y a pas de conversation de ce numéro ; « notalone read » les montre.",
+    "bad.choice": "Les choix sont : {known}.",
+    "bad.empty": "Il n'y a rien à envoyer.",
+    "bad.file": "{path} n'a pas pu être lu ou créé.",
+    "error.phrase": "Ce ne sont pas les douze mots d'une clé, ou l'un d'eux est mal tapé.",
+    "error.unavailable": "Le service ne répond pas ; rien n'est perdu, recommencez plus tard.",
+    "error.refused": "Le service a refusé ({detail}).",
+    "error.unsafe": "Cette adresse n'est pas protégée (https) : rien n'a été envoyé.",
+    "error.other": "Cela ne s'est pas fait ({detail}).",
+    "error.roll.not_eligible": "Votre place n'est pas encore sur la liste : revenez plus tard.",
+    "error.roll.too_small": (
+        "Moins de 32 personnes sont inscrites : on pourrait deviner qui vous êtes. Rien n'a été envoyé."
+    ),
+    "error.state.quota": "Vous avez utilisé tous vos envois de cette période.",
+    "error.state.consent": "Pas encore : il faut que vous ayez accepté toutes les deux.",
+    "error.state.rollback": (
+        "Le service montre un passé plus ancien qu'avant : il ment ou a été mal restauré. N'envoyez "
+        "rien, prévenez votre organisation."
+    ),
+    "error.log.fork": (
+        "Le service montre deux passés différents. N'envoyez rien, prévenez votre organisation."
+    ),
+    "error.log.consistency": (
+        "Le service ne prouve pas qu'il n'a rien changé au passé. N'envoyez rien, prévenez votre "
+        "organisation."
+    ),
+    "error.identifier.shared": "C'est une boîte partagée : elle ne désigne pas une personne.",
+    "error.identifier.too_weak": "Cela désigne trop de monde pour être comparé.",
+    "error.identifier.invalid": "Cela ne désigne personne que nous sachions comparer.",
+    "error.context.committee": "Ce ne sont pas les organismes attendus : rien n'a été envoyé.",
+}
+
+ENGLISH: Final[Mapping[str, str]] = {
+    "ask.words": "Your twelve words",
+    "ask.code": "The code",
+    "ask.text": "Your message",
+    "ask.details": "How to reach you",
+    "ask.now": "There is news. Read now or later?",
+    "answers.now": "now",
+    "answers.later": "later",
+    "progress.rules": "checking the rules",
+    "progress.seal": "sealing on this device",
+    "progress.send": "sending",
+    "progress.look": "looking, from your words",
+    "progress.news": "downloading all batches, trying every envelope",
+    "progress.enrol": "enrolling",
+    "help": "In danger now? Call 17 or 112; text 114. This page alerts nobody.",
+    "what": (
+        "Everything is encrypted on this device. None of the {count} organisations can read it "
+        "alone; {quorum} together could."
+    ),
+    "threshold": (
+        "Tell me when {own} of us accept being {own}. If the other one waits for {more}, I will not know yet."
+    ),
+    "threshold.last": "Tell me when {own} of us accept being {own}.",
+    "compared": "What is compared ({slot}): {text}",
+    "sealed": "Sealed. We have told nobody. This is not a complaint: legal time limits keep running.",
+    "sealed.batch": "The service promises in writing to count it in batch {batch}.",
+    "words": (
+        "These 12 words are your only key; nobody can give them back to you. Hide them from the "
+        "person you fear."
+    ),
+    "enrolled": "Your place is on the roll.",
+    "enrolled.later": "Your place is taken note of, or was already. Come back in a day or two.",
+    "status.none": "No sealed message was found with these words.",
+    "status.number": "number",
+    "status.state": "state",
+    "status.batch": "batch",
+    "status.counted": "counted (proof verified)",
+    "status.alone": "No news does not mean that you are alone.",
+    "state.unsent": "sealed, not sent yet",
+    "state.waiting": "received",
+    "state.accepted": "received by every organisation",
+    "state.evaluated": "counted",
+    "state.withdrawn": "taken back at the next batch",
+    "state.gone": "taken back or expired",
+    "state.refused": "refused by an organisation",
+    "yes": "yes",
+    "no": "not yet",
+    "withdrawn": "Takes effect at the next batch. What was opened cannot be taken back.",
+    "edited": (
+        "The old one is taken back and the new one counts: at the next batch. What was opened cannot "
+        "be taken back."
+    ),
+    "verified": "The promise was kept: your message is in a batch that the organisations signed.",
+    "verified.not": "Not yet: the promise is signed, but its batch is not published yet.",
+    "match": "At least one other message names the same person.",
+    "match.none": "No news. That does not mean that you are alone.",
+    "match.later": "Nothing was shown. You can come back whenever you like.",
+    "match.choices": (
+        "You can: talk to your counsellor · write under another name · share a contact · not now · withdraw."
+    ),
+    "refusal": "You need not answer. The other sees the same as if you had not come back.",
+    "warning": (
+        "Do not describe what happened here yet. Courts may ask for these messages; the defence may "
+        "say that you agreed on a story. Write your own account alone, or see a lawyer first. Do not "
+        "pass the name on. Nothing obliges you to file a complaint."
+    ),
+    "talk.title": "Conversation {number}: {name}",
+    "talk.desk": "your counsellor ({name})",
+    "talk.nameless": "somebody without a name",
+    "talk.closed": "Nothing to read. You will read what the other writes once you have both agreed.",
+    "talk.words": "Her first words: {text}",
+    "talk.details": "Her contact: {text}",
+    "talk.mine": "you: {text}",
+    "talk.theirs": "{name}: {text}",
+    "talk.new": "You may find somebody new here: you agree with each person separately.",
+    "chosen.counsellor": "Noted. Write to your counsellor with “notalone write”.",
+    "chosen.write": "You agreed. You can write once the other has agreed too.",
+    "chosen.contact": "You agreed. You can share a contact once the other has agreed to that too.",
+    "chosen.later": "Noted for you alone. The other sees nothing.",
+    "chosen.block": (
+        "Blocked. You will see nothing of this person any more; they see nothing of this choice."
+    ),
+    "written": "Left, encrypted. Nobody will tell you whether it is read.",
+    "name.counsellor": "counsellor",
+    "name.write": "write",
+    "name.contact": "contact",
+    "name.later": "later",
+    "name.block": "block",
+    "bad.language": "The languages are fr and en.",
+    "bad.config": "{path} lacks committee, scope and board, as texts.",
+    "bad.large": "{path} is larger than 1 MiB.",
+    "bad.toml": "{path} is not TOML.",
+    "bad.keys": "{path} has unknown keys; known are: {known}.",
+    "bad.nobody": "The form names nobody.",
+    "bad.type": "{key} is of the wrong type ({type} expected).",
+    "bad.platform": "{key} is one of: {known}.",
+    "bad.number": "There is no message of this number; “notalone status” shows them.",
+    "bad.conversation": "There is no conversation of this number; “notalone read” shows them.",
+    "bad.choice": "The choices are: {known}.",
+    "bad.empty": "There is nothing to send.",
+    "bad.file": "{path} could not be read or created.",
+    "error.phrase": "These are not the twelve words of a phrase, or one of them is mistyped.",
+    "error.unavailable": "The service does not answer; nothing is lost, try again later.",
+    "error.refused": "The service refused ({detail}).",
+    "error.unsafe": "This address is not protected (https): nothing was sent.",
+    "error.other": "It did not happen ({detail}).",
+    "error.roll.not_eligible": "Your place is not on the roll yet: come back later.",
+    "error.roll.too_small": (
+        "Fewer than 32 people are on the roll: somebody could guess who you are. Nothing was sent."
+    ),
+    "error.state.quota": "You have used all your reports of this period.",
+    "error.state.consent": "Not yet: both of you must have agreed.",
+    "error.state.rollback": (
+        "The service shows an older past than before: it lies, or was restored badly. Send nothing, "
+        "tell your organisation."
+    ),
+    "error.log.fork": "The service shows two different pasts. Send nothing, tell your organisation.",
+    "error.log.consistency": (
+        "The service does not prove that it changed nothing in the past. Send nothing, tell your "
+        "organisation."
+    ),
+    "error.identifier.shared": "This is a shared mailbox: it does not name one person.",
+    "error.identifier.too_weak": "This names too many people to be compared.",
+    "error.identifier.invalid": "This names nobody we know how to compare.",
+    "error.context.committee": "These are not the organisations that were expected: nothing was sent.",
+}
+
+TEXTS: Final[Mapping[Language, Mapping[str, str]]] = {"fr": FRENCH, "en": ENGLISH}
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """One language.
+
+    >>> Speaker("fr")("talk.title", number=1, name="Alma")
+    'Conversation 1 : Alma'
+    """
+
+    language: Language
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The sentence `key` with its blanks filled in."""
+        return TEXTS[self.language][key].format(**values)
+
+    def knows(self, key: str) -> bool:
+        """Whether there is such a sentence."""
+        return key in TEXTS[self.language]
+
+
+def language_of(environment: Mapping[str, str]) -> Language:
+    """French where the machine speaks French, else English.
+
+    >>> language_of({"LANG": "fr_FR.UTF-8"}), language_of({"LC_ALL": "C", "LANG": "fr_FR.UTF-8"})
+    ('fr', 'en')
+    """
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if environment.get(name):
+            return "fr" if environment[name].lower().startswith("fr") else "en"
+    return "en"
