@@ -81,7 +81,7 @@ def demo(
         if live:
             if seed:
                 raise Misuse(Code.MISUSE, "a live run cannot be repeated from a seed")
-            if not _live_command().run(console, story, progress):
+            if not _live_command().run(console, story, progress, brief=brief):
                 raise typer.Exit(1)
             return
         run = Run.start(story, seed.encode() or secrets.token_bytes(32), progress)

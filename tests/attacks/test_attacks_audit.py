@@ -8,7 +8,7 @@ import pytest
 from tests.support.auditing import Entry, RecordedWorld
 from tests.support.world import World
 
-from notalone_crypto.errors import Code
+from notalone_crypto.errors import Code, RollRefused
 from notalone_crypto.messages.evaluation import BatchPlan, CosignatureMessage, LogUpdate, RoundOne, RoundTwo
 from notalone_crypto.messages.filing import (
     Acceptance,
@@ -348,16 +348,31 @@ def test_filing_under_a_roll_or_policy_that_was_not_shown(run: RecordedWorld) ->
     assert not report.clean
 
 
-def test_roll_that_is_too_small_or_not_the_issuers(run: RecordedWorld) -> None:
-    snapshot = run.world.snapshot
-    few = sign_message(replace(snapshot, places=snapshot.places[:31]), run.world.issuer, Tag.ROLL_SNAPSHOT)
-    strange = sign_message(snapshot, run.world.board_key, Tag.ROLL_SNAPSHOT)
-    for forged, code in ((few, Code.ROLL_TOO_SMALL), (strange, Code.SIGNATURE)):
-        record = [
-            replace(entry, payload=forged.encode()) if entry.kind == Shown.SNAPSHOT else entry
-            for entry in run.record
-        ]
-        assert run.report(record).findings[0].code == code
+def test_roll_that_is_not_the_issuers(run: RecordedWorld) -> None:
+    forged = sign_message(run.world.snapshot, run.world.board_key, Tag.ROLL_SNAPSHOT)
+    record = [
+        replace(entry, payload=forged.encode()) if entry.kind == Shown.SNAPSHOT else entry
+        for entry in run.record
+    ]
+    assert run.report(record).findings[0].code == Code.SIGNATURE
+
+
+def test_filing_hidden_among_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[ROLL-2] A page served to her does not refuse 31 places, and all trustees let it through."""
+    recorded = RecordedWorld(World(slots=(1,), members=31))
+    assert recorded.report().clean, "a roll may begin small"
+    with monkeypatch.context() as dishonest:
+        dishonest.setattr(file, "check_snapshot", lambda *_, **__: None)
+        sealed = recorded.world.seal(1, recorded.world.report(b"bob"))
+    with pytest.raises(RollRefused) as refused:
+        recorded.world.give([sealed.filing])
+    assert refused.value.code is Code.ROLL_TOO_SMALL
+    with monkeypatch.context() as dishonest:
+        dishonest.setattr(accept, "MIN_ROLL", 0)
+        recorded.world.give([sealed.filing])
+    recorded.publish(sealed.filing)
+    recorded.batch()
+    assert (Code.ROLL_TOO_SMALL, (1, 2, 3)) in in_batch(recorded.report(), 1)
 
 
 def test_two_rolls_of_one_number(run: RecordedWorld) -> None:

@@ -294,7 +294,8 @@ def test_the_same_filing_again_gets_the_same_acceptance_and_other_bytes_none() -
     assert errors == [None]
     assert give(good.filing) == ([own], [None])
     other = file.sign_filing(
-        replace(good.filing, proof=good.filing.proof[:-1] + b"\x01"), good.owner.signing_key
+        replace(good.filing, proof=good.filing.proof[:-1] + bytes([good.filing.proof[-1] ^ 1])),
+        good.owner.signing_key,
     )
     assert give(other) == ([], [Code.DUPLICATE])
     # Together with a good one of somebody else: one answer each, in order.

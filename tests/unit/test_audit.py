@@ -101,6 +101,19 @@ def test_the_page_names_nobody(honest: RecordedWorld, report: AuditReport) -> No
     assert "the record stands" in page
 
 
+def test_batches_without_events_share_a_line_unless_one_is_not_clean() -> None:
+    quiet = [
+        BatchReport("s", number, 0, 0, 0, 0, 0, (), evaluated=True, logged=True, findings=())
+        for number in range(1, 6)
+    ]
+    quiet[3] = replace(quiet[3], logged=False)
+    page = AuditReport(bytes(32), tuple(quiet), (), 6, 6).page()
+    assert "s batches 1 to 3: no event; leaves in the log; ok\n" in page
+    assert "s batch 4 at 0, epoch 0: 0 filed" in page
+    assert "NOT IN THE LOG; NOT OK" in page
+    assert "s batch 5 at 0" in page
+
+
 def test_a_finding_is_on_the_page_with_its_culprits() -> None:
     finding = Finding(Code.PROOF, "a proof", (2,), 7)
     batch = BatchReport("s", 7, 0, 0, 1, 0, 0, (), evaluated=False, logged=False, findings=(finding,))

@@ -16,6 +16,7 @@ from notalone_crypto.errors import (
     ContextMismatch,
     MalformedInput,
     NotAloneError,
+    RollRefused,
     StateConflict,
     VerificationFailed,
 )
@@ -40,7 +41,7 @@ from notalone_crypto.protocol.roll import is_current
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
 from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.randomness import Randomness
-from notalone_crypto.suite import Tag
+from notalone_crypto.suite import MIN_ROLL, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ def check_cheaply(
     """Everything but proofs and secrets; the decoded header.
 
     Raises: MalformedInput, ContextMismatch, StateConflict (state.enc_reused,
-    state.tag_spent), VerificationFailed (signature.invalid).
+    state.tag_spent), VerificationFailed (signature.invalid), RollRefused (roll.too_small).
     """
     header = _check_header(view, filing.header, seen_encs, spent)
     check_parts(view.committee, view.policy, filing, header)
-    find_snapshot(view, header)
+    _check_roll(view, header)
     return header
 
 
@@ -90,7 +91,7 @@ def check_trace_cheaply(
     if len(trace.bundle_hashes) != view.committee.count:
         raise MalformedInput(Code.LENGTH, "bundles have a wrong number")
     _check_owner(trace, header)
-    find_snapshot(view, header)
+    _check_roll(view, header)
     return header
 
 
@@ -158,6 +159,12 @@ def bundle_length(rows: int) -> int:
     """Bytes of one sealed bundle for that many (slot, level) rows: the same for every filing."""
     empty = 3 + 3 * 2  # version and type, three counts
     return empty + 64 * (2 * rows + 2) + aead.OVERHEAD
+
+
+def _check_roll(view: View, header: Header) -> None:
+    # A client served by somebody else might not refuse to hide one among few.
+    if len(find_snapshot(view, header).places) < MIN_ROLL:
+        raise RollRefused(Code.ROLL_TOO_SMALL, f"fewer than {MIN_ROLL} members: too few to hide among")
 
 
 def find_snapshot(view: View, header: Header) -> RollSnapshot:

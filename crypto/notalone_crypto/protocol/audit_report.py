@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from notalone_crypto.errors import Code, NotAloneError
 
@@ -91,6 +92,11 @@ class BatchReport:
         """Whether everything about this batch verified."""
         return self.evaluated and self.logged and not self.findings
 
+    @property
+    def uneventful(self) -> bool:
+        """Whether it is clean and nothing happened in it."""
+        return self.clean and not (self.filings or self.withdrawals or self.expiries or self.matches)
+
     def line(self) -> str:
         """One line of the page: numbers only."""
         events = ", ".join(
@@ -126,9 +132,20 @@ class AuditReport:
         lines = [
             f"committee {self.committee.hex()}",
             f"log of {self.leaves} leaves, {self.explained} explained by this audit",
-            *(batch.line() for batch in self.batches),
+            *self._batch_lines(),
             "no findings" if not self.findings else f"{len(self.findings)} findings:",
             *(finding.line() for finding in self.findings),
             "verdict: the record stands" if self.clean else "verdict: THE RECORD DOES NOT STAND",
         ]
         return "\n".join(lines) + "\n"
+
+    def _batch_lines(self) -> Iterator[str]:
+        """A line for each batch; clean ones in a row without any event share one."""
+        for quiet, run in groupby(self.batches, key=lambda batch: (batch.scope, batch.uneventful)):
+            batches = list(run)
+            if quiet[1] and len(batches) > 1:
+                first, last = batches[0], batches[-1]
+                numbers = f"{first.number} to {last.number}"
+                yield f"{first.scope} batches {numbers}: no event; leaves in the log; ok"
+            else:
+                yield from (batch.line() for batch in batches)

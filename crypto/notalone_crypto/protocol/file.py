@@ -30,6 +30,7 @@ from notalone_crypto.primitives.pedersen import Share
 from notalone_crypto.protocol import statement
 from notalone_crypto.protocol.keys import Committee, quota_base
 from notalone_crypto.protocol.roll import Member, check_snapshot
+from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.randomness import Randomness, random_scalar
 from notalone_crypto.suite import Tag
@@ -226,8 +227,7 @@ def reply_card(report: Report, owner: OwnerKeys) -> ReplyCard:
 
 def sign_filing(filing: Filing, key: signing.SigningKey) -> Filing:
     """`filing` with the owner's signature over header, proof and all bundles."""
-    unsigned = replace(filing, signature=bytes(64))
-    return replace(filing, signature=key.sign(Tag.FILING_SIGNATURE, unsigned.encode()))
+    return replace(filing, signature=sign_message(filing.trace, key, Tag.FILING_SIGNATURE).signature)
 
 
 @dataclass(frozen=True, slots=True)

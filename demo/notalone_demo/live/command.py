@@ -15,7 +15,9 @@ from rich.console import Console
 
 from notalone_client import ClientError
 from notalone_demo import views
+from notalone_demo.live import look
 from notalone_demo.live.network import LiveError, Network
+from notalone_demo.live.operators import Wishes
 from notalone_demo.live.story import LiveRun
 from notalone_demo.reports_file import Story
 from notalone_demo.runner import Progress
@@ -23,19 +25,38 @@ from notalone_demo.runner import Progress
 BATCH_SECONDS: Final = 4
 
 
-def run(console: Console, story: Story, told: Progress) -> bool:
+def run(console: Console, story: Story, told: Progress, *, brief: bool = False) -> bool:
     """Run the story; whether the releases are those of the reference model. Raises NotAloneError."""
+    auditor = look.Auditor.new()
+    wishes = Wishes(auditors=(auditor.public,))
     with tempfile.TemporaryDirectory(prefix="notalone-live-") as name:
         try:
             with (
-                Network(Path(name), story.scope, BATCH_SECONDS, told) as network,
+                Network(Path(name), story.scope, BATCH_SECONDS, told, wishes) as network,
                 closing(LiveRun(story, network, told)) as live,
             ):
                 live.enrol()
-                for _ in live.batches():
-                    pass
+                seen = 0
+                for number in live.batches():
+                    if not brief:
+                        console.rule(f"After batch {number} of the story")
+                        seen = _show(console, live, seen)
                 told("Two more batches, so that anything undue would show; then everybody tries her keys")
                 observed = live.finish()
+                if not brief:
+                    console.rule("What the others saw, in the end")
+                    views.issuer_view(console, look.issuer(network.prepared))
+                    views.public_view(console, look.public(live))
+                    views.auditor_view(console, auditor.look(network.prepared))
                 return views.summary(console, live, observed)
         except ClientError as error:
             raise LiveError(f"a client gave up: {error}") from error
+
+
+def _show(console: Console, live: LiveRun, since: int) -> int:
+    """Each party's own memory, read from its own database; how many items the board has now."""
+    prepared = live.network.prepared
+    views.trustee_view(console, look.trustee(prepared, 1))
+    count = views.board_view(console, look.board(prepared), since)
+    views.people_view(console, look.people(live))
+    return count

@@ -19,6 +19,7 @@ from notalone_crypto.messages.filing import Receipt
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.protocol import release
 from notalone_crypto.protocol.identify import CanonicalIdentifier, IdentifierKind, Platform, SlotKind
+from notalone_crypto.protocol.release import Introduction
 from notalone_demo.live.network import PATIENCE, LiveError, Network, until
 from notalone_demo.reference import Released, released
 from notalone_demo.reports_file import ReportInput, Story
@@ -201,15 +202,34 @@ class LiveRun:
         names = {one.entry: one.name for one in self.filed}
         out: set[Released] = set()
         for one in self.filed:
-            client = self.people[one.report.person]
-            for intro in insist(partial(client.matches, one.sealed)):
+            for intro in self.opened_by(one):
                 out.add((names[intro.entry], one.name, intro.content))
-        prepared, blobs = self.network.prepared, self.board.blobs()
-        for desk, key in prepared.desk_keys.items():
-            items = release.try_blobs(prepared.committee, prepared.policy.scope, key, blobs)
-            for intro in release.open_items(prepared.committee, items):
+        for desk, introductions in self.opened_by_desks().items():
+            for intro in introductions:
                 out.add((names[intro.entry], desk, intro.content))
         return out
+
+    def opened_by(self, one: LiveFiled) -> tuple[Introduction, ...]:
+        """What its owner's client opens among all blobs."""
+        return tuple(insist(partial(self.people[one.report.person].matches, one.sealed)))
+
+    def opened_by_desks(self) -> dict[str, tuple[Introduction, ...]]:
+        """What each desk opens among all blobs, by the desk's name."""
+        prepared, blobs = self.network.prepared, self.board.blobs()
+        return {
+            desk: release.open_items(
+                prepared.committee,
+                release.try_blobs(prepared.committee, prepared.policy.scope, key, blobs),
+            )
+            for desk, key in prepared.desk_keys.items()
+        }
+
+    def state_of(self, one: LiveFiled) -> str:
+        """As its owner's client says, in a word."""
+        if one.withdrawn:
+            return "withdrawn"
+        client = self.people[one.report.person]
+        return "yes" if insist(lambda: client.verify_receipt(one.sealed, one.receipt)) else "not yet"
 
     def finish(self) -> set[Released]:
         """Two more batches, in which nothing may be released that was not due; then who opened what."""
