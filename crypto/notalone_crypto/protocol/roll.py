@@ -7,7 +7,7 @@ part in filing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, ContextMismatch, RollRefused
@@ -18,6 +18,7 @@ from notalone_crypto.primitives.hashing import derive, derive_scalar, digest
 from notalone_crypto.primitives.linear import LinearRelation
 from notalone_crypto.primitives.pedersen import BLINDING_GENERATOR, commit
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
+from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.randomness import Randomness
 from notalone_crypto.suite import (
     COHORT_SIZE,
@@ -108,14 +109,46 @@ def take_snapshots(
     """One signed snapshot for each cohort: closed and not yet eligible places are left out."""
     snapshots = []
     for cohort, entries in enumerate(cohorts(roll)):
-        places = tuple(
-            entry.place for entry in entries if entry.number not in closed and entry.eligible_from <= now
-        )
+        places = _counting(entries, closed, now)
         snapshot = RollSnapshot(
             scope, issuer.verify_key, number, now, cohort, declared, len(roll) - len(closed), places, UNSIGNED
         )
         snapshots.append(sign_message(snapshot, issuer, Tag.ROLL_SNAPSHOT))
     return tuple(snapshots)
+
+
+def next_snapshots(
+    roll: Sequence[RollEntry],
+    closed: frozenset[int],
+    issuer: signing.SigningKey,
+    known: Mapping[int, RollSnapshot],
+    *,
+    scope: bytes,
+    now: int,
+    declared: int,
+) -> tuple[RollSnapshot, ...]:
+    """The signed snapshots that replace some of the newest ones (`known`, by cohort).
+
+    Always the open cohort's, which carries the numbers of today; a closed one's only if its
+    places, the declared members or the week changed: retention is counted from the week of
+    the snapshot a filing names. Each cohort counts its own snapshots, since the grace of an
+    old one is for the number just before.
+    """
+    cut = cohorts(roll)
+    fresh = []
+    for cohort, entries in enumerate(cut):
+        places = _counting(entries, closed, now)
+        before = known.get(cohort)
+        if before is not None and cohort < len(cut) - 1:
+            stands = (before.places, before.declared, week_of(before.issued_at))
+            if stands == (places, declared, week_of(now)):
+                continue
+        number = 1 if before is None else before.number + 1
+        snapshot = RollSnapshot(
+            scope, issuer.verify_key, number, now, cohort, declared, len(roll) - len(closed), places, UNSIGNED
+        )
+        fresh.append(sign_message(snapshot, issuer, Tag.ROLL_SNAPSHOT))
+    return tuple(fresh)
 
 
 def check_snapshot(
@@ -154,3 +187,9 @@ def _relation(place: bytes) -> LinearRelation:
     secret, blind = relation.scalars(2)
     relation.equation(place, (secret, RISTRETTO255.generator), (blind, BLINDING_GENERATOR))
     return relation
+
+
+def _counting(entries: Sequence[RollEntry], closed: frozenset[int], now: int) -> tuple[bytes, ...]:
+    return tuple(
+        entry.place for entry in entries if entry.number not in closed and entry.eligible_from <= now
+    )

@@ -5,17 +5,22 @@ Owns the wiring. Refuses rules and SQL, which are below it.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import Engine
 from starlette.types import ASGIApp
 
+from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_crypto.primitives import signing
 from notalone_server.edge import database
 from notalone_server.edge.clock import system_clock
 from notalone_server.edge.limits import AnonymousLimiter, BodyLimit
+from notalone_server.edge.lock import StillOurs, exclusive
 from notalone_server.edge.metrics import Metrics, operations_app
+from notalone_server.edge.openapi import ServiceApi
 from notalone_server.edge.problem import install
 from notalone_server.edge.process import Periodic, serve
 from notalone_server.edge.redaction import QuietErrors, configure
@@ -61,10 +66,12 @@ def rules_of(settings: IssuerSettings) -> Rules:
     )
 
 
-def open_issuer(settings: IssuerSettings, clock: Clock = system_clock) -> LiveIssuer:
-    """The service on its migrated database."""
+def open_issuer(
+    settings: IssuerSettings, clock: Clock = system_clock, engine: Engine | None = None
+) -> LiveIssuer:
+    """The service on its migrated database. Raises Misuse for files and settings that do not fit."""
     key = signing.SigningKey(read_secret(settings.key_file, signing.SEED_LENGTH))
-    engine = database.open_engine(settings.database_url())
+    engine = engine or database.open_engine(settings.database_url())
     database.migrate(engine, "issuer")
     store = SqlIssuerStore(engine, settings.scope)
     state = store.load()
@@ -76,13 +83,7 @@ def open_issuer(settings: IssuerSettings, clock: Clock = system_clock) -> LiveIs
 
 def build(live: LiveIssuer, limiter: AnonymousLimiter) -> Built:
     """The HTTP interface of an opened issuer."""
-    api = FastAPI(
-        title="NotAlone issuer",
-        version="1",
-        description="The roll of one organisation. It takes no part in filing.",
-        docs_url=None,
-        redoc_url=None,
-    )
+    api = ServiceApi("NotAlone issuer", "The roll of one organisation. It takes no part in filing.")
     install(api)
     api.include_router(IssuerRoutes(live, limiter).router())
     return Built(live, api, Metrics("issuer", ("letters_total", "snapshots_total"), ("places",)))
@@ -94,13 +95,30 @@ def mailer_of(settings: IssuerSettings, clock: Clock = system_clock) -> SmtpMail
     if mail is None:
         return None
     password = "" if mail.password_file is None else read_secret(mail.password_file).decode("utf-8").strip()
-    return SmtpMailer(mail.host, mail.port, mail.security, mail.sender, clock, mail.username, password)
+    if mail.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=str(mail.ca_file))
+        except ssl.SSLError as error:
+            raise Misuse(Code.MISUSE, f"{mail.ca_file} holds no certificate", fault=Fault.OPERATOR) from error
+        except OSError as error:
+            raise Misuse(
+                Code.MISUSE, f"cannot read the authorities {mail.ca_file}", fault=Fault.OPERATOR
+            ) from error
+    return SmtpMailer(
+        mail.host, mail.port, mail.security, mail.sender, clock, mail.username, password, mail.ca_file
+    )
 
 
 def run(settings: IssuerSettings) -> None:
-    """Serve until a signal asks to stop."""
+    """Serve until a signal asks to stop. Raises Misuse, also when another issuer runs on this database."""
     configure("issuer")
-    live = open_issuer(settings)
+    engine = database.open_engine(settings.database_url())
+    # Two would send letters twice, and each would bring the board snapshots that the other replaced.
+    with exclusive(engine, "issuer") as alone:
+        _serve(settings, open_issuer(settings, engine=engine), alone)
+
+
+def _serve(settings: IssuerSettings, live: LiveIssuer, alone: StillOurs) -> None:
     audience = live.service.signing_key.verify_key
     limiter = AnonymousLimiter(
         audience, system_clock, settings.token_bits, per_second=settings.requests_per_second
@@ -120,7 +138,7 @@ def run(settings: IssuerSettings) -> None:
 
     def ready() -> bool:
         live.change(lambda issuer: issuer.counts())
-        return True
+        return alone()
 
     work = [
         Periodic("tick", TICK_SECONDS, workers.tick),

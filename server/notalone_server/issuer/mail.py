@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Final
+from pathlib import Path
+from typing import Final, NoReturn
 
-from notalone_server.issuer.ports import Clock, Letter, LetterKind, LetterRefused
+from notalone_server.issuer.ports import Clock, Letter, LetterDelayed, LetterKind, LetterRefused
 
 TIMEOUT: Final = 20
+GOING_AWAY: Final = 421
 PERMANENT: Final = 500  # SMTP: from here on, never
 SUBJECT: Final = "Code"
 _WORDS: Final = {
@@ -60,7 +62,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SmtpMailer:
-    """One mail server; TLS unless it is on this machine."""
+    """One mail server; TLS with a verified certificate unless it is on this machine."""
 
     host: str
     port: int
@@ -69,34 +71,53 @@ class SmtpMailer:
     clock: Clock
     username: str = ""
     password: str = field(default="", repr=False)
+    authorities: Path | None = None  # PEM; instead of the system's list
 
     def send(self, letter: Letter) -> None:
         """Return once the server took the letter.
 
-        Raises: LetterRefused when it never will; OSError (as smtplib's errors are) otherwise.
+        Raises: LetterRefused when it never will take this one, LetterDelayed when not now;
+            OSError (as smtplib's errors are) when the server fails, has no TLS, shows a
+            certificate that is not its own, or does not know us.
         """
         message = write_letter(letter, self.sender, self.clock())
-        try:
-            self._deliver(message)
-        except smtplib.SMTPRecipientsRefused as error:
-            if all(code >= PERMANENT for code, _ in error.recipients.values()):
+        with self._connected() as server:
+            try:
+                server.send_message(message)
+            except smtplib.SMTPRecipientsRefused as error:
+                _about_this_letter(max(code for code, _ in error.recipients.values()), error)
+            except smtplib.SMTPDataError as error:
+                _about_this_letter(error.smtp_code, error)
+            except smtplib.SMTPNotSupportedError as error:  # an address that this server cannot write
                 raise LetterRefused from error
-            raise
-        except smtplib.SMTPNotSupportedError as error:
-            raise LetterRefused from error
 
-    def _deliver(self, message: EmailMessage) -> None:
+    def _connected(self) -> smtplib.SMTP:
+        """A server that may be told the address: the TLS it was promised is there."""
         if self.security == "tls":
-            context = ssl.create_default_context()
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, timeout=TIMEOUT, context=self._context()
+            )
         else:
             server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
-        with server:
+        try:
             if self.security == "starttls":
-                server.starttls(context=ssl.create_default_context())
+                # Attack: somebody on the way removes STARTTLS from the server's list. Then nothing is said.
+                server.starttls(context=self._context())
             if self.username:
                 server.login(self.username, self.password)
-            server.send_message(message)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=None if self.authorities is None else str(self.authorities))
+
+
+def _about_this_letter(code: int, error: smtplib.SMTPException) -> NoReturn:
+    if code == GOING_AWAY:  # the server closes the connection: it is about all letters
+        raise error
+    raise (LetterRefused if code >= PERMANENT else LetterDelayed) from error
 
 
 def write_letter(letter: Letter, sender: str, now: int) -> EmailMessage:

@@ -41,6 +41,7 @@ class MailRequest:
     number: int
     kind: MailKind
     address: str = field(repr=False)
+    attempts: int = 0  # how often its mailbox put a letter off
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,11 @@ class DurableStore(IssuerStore, Protocol):
     def add_mail(self, kind: MailKind, address: str) -> bool:
         """Keep a typed address; the same work whoever it belongs to. False when full."""
 
-    def waiting_mail(self, limit: int = 100) -> tuple[MailRequest, ...]:
-        """The oldest typed addresses."""
+    def waiting_mail(self, now: int, limit: int = 100) -> tuple[MailRequest, ...]:
+        """The typed addresses whose turn it is, those first that wait longest."""
+
+    def put_off_mail(self, number: int, due_at: int, *, counted: bool = True) -> None:
+        """Try this one again, not before `due_at`; its attempts grow if `counted`."""
 
     def drop_mail(self, number: int) -> None:
         """This one is done with: nothing of it stays."""
@@ -90,11 +94,19 @@ class LetterRefused(Exception):
     """The mail server will never take this letter."""
 
 
+class LetterDelayed(Exception):
+    """This one mailbox does not take the letter now; others are not concerned."""
+
+
 class Mailer(Protocol):
     """Hands a letter to a mail server."""
 
     def send(self, letter: Letter) -> None:
-        """Return once the server took it; raises LetterRefused, or OSError when it may take it later."""
+        """Return once the server took it.
+
+        Raises: LetterRefused or LetterDelayed, about this letter alone; OSError when
+            the server itself fails, so that no other letter would leave either.
+        """
 
 
 class BoardLink(Protocol):

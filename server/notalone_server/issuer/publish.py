@@ -17,10 +17,12 @@ from notalone_crypto.randomness import Randomness
 from notalone_server.edge.octets import MEDIA_TYPE
 from notalone_server.edge.redaction import log
 from notalone_server.issuer.live import LiveIssuer
-from notalone_server.issuer.ports import BoardLink, Letter, LetterRefused, Mailer, MailRequest
+from notalone_server.issuer.ports import BoardLink, Letter, LetterDelayed, LetterRefused, Mailer, MailRequest
 from notalone_server.issuer.service import IssuerService
 
 MAX_FAILURES: Final = 3  # in one round: then the server itself is away
+LONGEST_PAUSE: Final = 3600
+MAX_ATTEMPTS: Final = 14  # some eight hours; after that she asks again
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +69,35 @@ class Workers:
     def write_letters(self) -> int:
         """Answer the typed addresses; how many letters left. Raises OSError when the mail server fails.
 
+        A request leaves the database after its letter was taken and noted: who is killed
+        between the server's answer and the note sends one letter again, with a new code
+        that replaces the first one's. Nobody else gets a letter twice, and no request is lost.
+
         An address that is not listed costs as many writes as one that is: else
         somebody who watches how long others' requests take could tell them apart.
         """
         sent, failures = 0, 0
-        for request in self.live.store.waiting_mail():
+        for request in self.live.store.waiting_mail(self.live.service.clock()):
             letter = self._letter(request)
-            if letter is None:
-                self.live.change(IssuerService.touch)
-                self.live.change(IssuerService.touch)
-            else:
-                try:
+            try:
+                if letter is None:
+                    self.live.change(IssuerService.touch)
+                    self.live.change(IssuerService.touch)
+                else:
                     sent += self._send(letter)
-                except OSError:
-                    failures += 1
-                    if failures >= MAX_FAILURES:
-                        break
-                    continue  # it stays; the others do not wait for it
+            except LetterDelayed:
+                if request.attempts + 1 < MAX_ATTEMPTS:
+                    pause = min(LONGEST_PAUSE, 30 << request.attempts)
+                    self.live.store.put_off_mail(request.number, self.live.service.clock() + pause)
+                    continue
+                log().error("a letter was put off too often")
+            except OSError:
+                # Behind the others: it may be this letter after all that the server breaks at.
+                self.live.store.put_off_mail(request.number, self.live.service.clock(), counted=False)
+                failures += 1
+                if failures < MAX_FAILURES:
+                    continue
+                break
             self.live.store.drop_mail(request.number)
         if failures:
             log().error("mail server failed", count=failures)

@@ -16,7 +16,7 @@ from notalone_crypto.messages.roll import Enrolment, RollEntry, RollSnapshot
 from notalone_crypto.primitives import signing
 from notalone_crypto.primitives.hashing import derive, digest
 from notalone_crypto.protocol import roll
-from notalone_crypto.protocol.withdraw import WEEK_SECONDS
+from notalone_crypto.protocol.withdraw import WEEK_SECONDS, week_of
 from notalone_crypto.randomness import Randomness
 from notalone_crypto.suite import Tag
 from notalone_server.issuer.ports import Clock, IssuerStore, Letter, LetterKind, MailKind
@@ -171,17 +171,23 @@ class IssuerService:
         self.store.save(self.state)
 
     def tick(self) -> bool:
-        """Do what has come due: resets, the daily batch, places that count from now. Whether any was."""
+        """Do what has come due: resets, the daily batch, places that count from now, a new week.
+
+        Whether any was.
+        """
         now = self.clock()
         due = [member for member, at in self.state.resets.items() if at <= now]
         for member in due:
             self._reset(member, now)
         joined = self._join_batch(now)
-        newest = max((one.issued_at for one in self.state.snapshots.values()), default=now)
+        taken = [one.issued_at for one in self.state.snapshots.values()]
+        newest = max(taken, default=now)
         ripe = any(newest < entry.eligible_from <= now for entry in self.state.entries)
+        # Where nobody joins for months a report would seem to be kept too long: clients count from the roll.
+        stale = any(week_of(at) < week_of(now) for at in taken)
         for name in [name for name, code in self.state.codes.items() if code.expires_at < now]:
             del self.state.codes[name]
-        if not (due or joined or ripe):
+        if not (due or joined or ripe or stale):
             return False
         self._take_snapshots()
         self.store.save(self.state)
@@ -190,7 +196,7 @@ class IssuerService:
     # --- what everybody may see ---------------------------------------------------------------------
 
     def take_snapshots(self) -> tuple[RollSnapshot, ...]:
-        """The next snapshot of every cohort: with untracked cards, after every enrolment."""
+        """Sign the open cohort again, and others that changed: after every enrolment by card."""
         snapshots = self._take_snapshots()
         self.store.save(self.state)
         return snapshots
@@ -256,13 +262,12 @@ class IssuerService:
         return True
 
     def _take_snapshots(self) -> tuple[RollSnapshot, ...]:
-        self.state.snapshot_number += 1
-        snapshots = roll.take_snapshots(
+        snapshots = roll.next_snapshots(
             self.state.entries,
             frozenset(self.state.closed),
             self.signing_key,
+            self.state.snapshots,
             scope=self.scope,
-            number=self.state.snapshot_number,
             now=self.clock(),
             declared=self.declared,
         )

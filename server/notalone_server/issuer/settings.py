@@ -31,6 +31,7 @@ class MailSettings(BaseSettings):
     security: Literal["tls", "starttls", "none"] = "tls"
     username: str = ""
     password_file: Path | None = None
+    ca_file: Path | None = None  # authorities (PEM) to trust instead of the system's
 
     @model_validator(mode="after")
     def _no_clear_text(self) -> Self:
@@ -48,7 +49,7 @@ class IssuerSettings(BaseSettings):
     scope_name: str = Field(min_length=1, max_length=200)
     declared: int = Field(ge=1, lt=1 << 32)
     enrolment: Literal["cards", "email"] = "cards"
-    database: str  # sqlite:///absolute/path, or postgresql+psycopg://user@host/name
+    database: str  # sqlite:///file, or postgresql+psycopg://user@host/name
     database_password_file: Path | None = None
     key_file: Path
     board: str
@@ -106,7 +107,12 @@ def read_settings(path: Path) -> IssuerSettings:
     found: dict[str, object] = {"key_file": path.parent / settings.key_file}
     if settings.database_password_file is not None:
         found["database_password_file"] = path.parent / settings.database_password_file
-    if settings.mail is not None and settings.mail.password_file is not None:
-        password_file = path.parent / settings.mail.password_file
-        found["mail"] = settings.mail.model_copy(update={"password_file": password_file})
+    if settings.mail is not None:
+        files = {"password_file": settings.mail.password_file, "ca_file": settings.mail.ca_file}
+        beside = {name: path.parent / file for name, file in files.items() if file is not None}
+        found["mail"] = settings.mail.model_copy(update=beside)
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        place = url.set(database=str(path.resolve().parent / str(url.database)))
+        found["database"] = place.render_as_string(hide_password=False)
     return settings.model_copy(update=found)

@@ -58,7 +58,6 @@ class IssuerState:
     entries: list[RollEntry] = field(default_factory=list)
     unused_cards: set[bytes] = field(default_factory=set, repr=False)
     closed: set[int] = field(default_factory=set)
-    snapshot_number: int = 0
     members: dict[bytes, MemberRecord] = field(default_factory=dict, repr=False)
     codes: dict[bytes, CodeRecord] = field(default_factory=dict, repr=False)
     held: dict[bytes, HeldPlace] = field(default_factory=dict)  # by place

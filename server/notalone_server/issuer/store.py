@@ -59,7 +59,6 @@ SCOPES = Table(
     metadata,
     Column("scope", LargeBinary(32), primary_key=True),
     Column("generation", BigInteger, nullable=False),
-    Column("snapshot_number", BigInteger, nullable=False),
     Column("reset_count", BigInteger, nullable=False),
     Column("batch_at", BigInteger, nullable=False),
 )
@@ -98,6 +97,8 @@ MAIL = _table(
     _number("number"),
     Column("kind", Unicode(16), nullable=False),
     Column("address", Unicode(254), nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
 )
 
 
@@ -123,7 +124,7 @@ class SqlIssuerStore:
             ).scalars()
             state = IssuerState([RollEntry.decode(data) for data in entries])
         if row is not None:
-            state.snapshot_number, state.reset_count, state.batch_at = row[2:]
+            state.reset_count, state.batch_at = row.reset_count, row.batch_at
         _fill(state, rows)
         self._generation = 0 if row is None else int(row.generation)
         self._stored = rows
@@ -161,7 +162,6 @@ class SqlIssuerStore:
         seen = self._generation or 0
         values = {
             "generation": seen + 1,
-            "snapshot_number": state.snapshot_number,
             "reset_count": state.reset_count,
             "batch_at": state.batch_at,
         }
@@ -210,16 +210,32 @@ class SqlIssuerStore:
             ).one()
             if waiting >= MAX_WAITING_MAIL:
                 return False
-            row = {"number": (newest or 0) + 1, "kind": kind.value, "address": address}
+            row = {
+                "number": (newest or 0) + 1,
+                "kind": kind.value,
+                "address": address,
+                "attempts": 0,
+                "due_at": 0,
+            }
             self._insert(connection, MAIL, [row])
         return True
 
-    def waiting_mail(self, limit: int = 100) -> tuple[MailRequest, ...]:
-        """The oldest typed addresses."""
-        query = select(MAIL).where(MAIL.c.scope == self.scope).order_by(MAIL.c.number).limit(limit)
+    def waiting_mail(self, now: int, limit: int = 100) -> tuple[MailRequest, ...]:
+        """The typed addresses whose turn it is, those first that wait longest."""
+        due = (MAIL.c.scope == self.scope) & (MAIL.c.due_at <= now)
+        query = select(MAIL).where(due).order_by(MAIL.c.due_at, MAIL.c.number).limit(limit)
         with database.read(self.engine) as connection:
             rows = connection.execute(query).all()
-        return tuple(MailRequest(row.number, MailKind(row.kind), row.address) for row in rows)
+        return tuple(MailRequest(row.number, MailKind(row.kind), row.address, row.attempts) for row in rows)
+
+    def put_off_mail(self, number: int, due_at: int, *, counted: bool = True) -> None:
+        """Try this one again, not before `due_at`; its attempts grow if `counted`."""
+        with database.write(self.engine) as connection:
+            connection.execute(
+                update(MAIL)
+                .where(MAIL.c.scope == self.scope, MAIL.c.number == number)
+                .values(attempts=MAIL.c.attempts + int(counted), due_at=due_at)
+            )
 
     def drop_mail(self, number: int) -> None:
         """This one is done with: nothing of it stays."""
