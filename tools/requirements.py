@@ -18,8 +18,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 BEGIN: Final = "<!-- written by tools/requirements.py -->"
 END: Final = "<!-- end of what is written -->"
-STATED: Final = re.compile(r"\*\*\[([A-Z]{1,6}-[0-9]+[a-z]?)\]\*\*")
-NAMED: Final = re.compile(r"(?<![\w-])[A-Z]{1,6}-[0-9]+[a-z]?(?![\w-])")
+STATED: Final = re.compile(r"\*\*\[([A-Z]{1,7}-[0-9]+[a-z]?)\]\*\*")
+NAMED: Final = re.compile(r"(?<![\w-])[A-Z]{1,7}-[0-9]+[a-z]?(?![\w-])")
 NOBODY: Final = "–"
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPECS = ROOT / "specs"
 REFERENCE = re.compile(r"specs/((?:adr/)?[0-9]+-[a-z0-9-]+\.md)(?:#([\w-]+))?")
 ROOT_REFERENCE = re.compile(r"\b((?:ARCHITECTURE|SECURITY|SOUNDNESS|README|CONTRIBUTING)\.md)#([\w-]+)")
-MUST = re.compile(r"\*\*\[([A-Z]{1,6}-[0-9]+[a-z]?)\]\*\*")
+MUST = re.compile(r"\*\*\[([A-Z]{1,7}-[0-9]+[a-z]?)\]\*\*")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SKIP = {".git", ".venv", ".tools", "node_modules", "__pycache__", "dist", "build"}
 

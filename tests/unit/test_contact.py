@@ -419,7 +419,7 @@ def test_nothing_of_a_conversation_is_in_a_repr() -> None:
     hidden = [b"secret", way.outgoing.key, way.incoming.key, way.outgoing_address, alma.key.public,
               berthe.key.public, alma.entry, berthe.entry, alma.notebook.address,
               alma.notebook.box.key]  # fmt: skip
-    for one in shown:
+    for printed in map(repr, shown):
         for secret in hidden:
-            assert repr(secret)[2:-1] not in repr(one)
-            assert secret.hex() not in repr(one)
+            assert repr(secret)[2:-1] not in printed
+            assert secret.hex() not in printed

@@ -15,6 +15,7 @@ import notalone_crypto.messages as package
 from notalone_crypto.errors import Code, MalformedInput
 from notalone_crypto.messages import wire
 from notalone_crypto.messages.committee import CommitteeParameters, Manifest, ScopePolicy
+from notalone_crypto.messages.contact import LetterContent, LetterKind, ReplyCard
 from notalone_crypto.messages.feed import FeedItem
 from notalone_crypto.messages.reshare import ResharePlan
 from notalone_crypto.primitives.group import RISTRETTO255
@@ -72,6 +73,9 @@ def overrides(message: type[wire.Message], seed: int) -> dict[str, Any]:
         return {"trustees": tuple(keys), "level_commitments": (row, row)}
     if message is ScopePolicy:
         return {"levels": (2, 3), "release_modes": (1, 2), "quota": 12 + seed, "slots": (1, 2 + seed % 100)}
+    if message is LetterContent:
+        card = ReplyCard(bytes([seed % 256]) * 32, "A.").encode()
+        return {"kind": LetterKind.INTRODUCTION, "stage": 0, "text": card}
     if message is ResharePlan:
         return {"rekey": seed % 2}
     return {}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from tools.vectors import (
     cases_committee,
+    cases_contact,
     cases_filing,
     cases_intake,
     cases_log,
@@ -19,6 +20,7 @@ from tools.vectors import (
     cases_sealing,
     cases_wire,
     op_committee,
+    op_contact,
     op_evaluation,
     op_filing,
     op_intake,
@@ -49,6 +51,7 @@ OPERATION_MODULES = (
     op_evaluation,
     op_release,
     op_intake,
+    op_contact,
 )
 FROZEN = "hpke_frozen"
 
@@ -68,7 +71,9 @@ def books() -> Iterator[Book]:
     yield cases_log.checkpoints()
     world, large = small_world(), Deployment(b"vectors/large", 5, 3, (2, 3, 4), (1,))
     done, done_large = cases_rounds.honest_batch(world), cases_rounds.honest_batch(large)
-    yield from cases_wire.wire_books(_examples(world, done), cases_committee.rules(world))
+    yield from cases_wire.wire_books(
+        _examples(world, done), {**cases_committee.rules(world), **cases_contact.rules()}
+    )
     yield cases_committee.committee(world, large)
     yield cases_filing.roll(world)
     yield cases_filing.filing("3_2", world)
@@ -78,6 +83,7 @@ def books() -> Iterator[Book]:
     yield cases_rounds.finder(large)
     yield cases_rounds.release(world, done)
     yield cases_intake.bad_input(world)
+    yield cases_contact.contact(world)
 
 
 def small_world() -> Deployment:
@@ -187,5 +193,6 @@ def _examples(world: Deployment, done: Evaluation) -> dict[str, Message]:
         done.first[1],
         done.second[1],
         item,
+        *cases_contact.example(),
     ]
     return {type(one).__name__: one for one in found}
