@@ -11,6 +11,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -41,6 +42,21 @@ def _only_allowed(
     return kept
 
 
+class _Lines:
+    """Standard error, whatever it is at the time.
+
+    A disk that is full refuses log lines, too: the line is lost then, and neither the request nor
+    the background work that wanted to write it.
+    """
+
+    def msg(self, message: str) -> None:
+        """One line."""
+        with suppress(OSError):
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the log
+
+    debug = info = warning = error = critical = log = msg
+
+
 def configure(service: str) -> None:
     """JSON lines on standard error; libraries' own loggers are silenced, for they log addresses and data."""
     structlog.configure(
@@ -50,7 +66,7 @@ def configure(service: str) -> None:
             _only_allowed,
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # what it is at the time
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()
