@@ -48,9 +48,10 @@ format: .venv/.dev ## let ruff write the formatting and the safe fixes
 vectors: .venv/.dev ## regenerate specs/vectors; fails if that changes a byte
 	@tools/vectors.sh
 
-tables: .venv/.dev ## rewrite what the pages take from tests and code: requirements, diagram of phases
+tables: .venv/.dev ## rewrite what the pages take from tests and code: requirements, diagram of phases, OpenAPI
 	.venv/bin/python tools/requirements.py
 	.venv/bin/python tools/diagrams.py
+	.venv/bin/python tools/openapi.py
 
 bench: .venv/.dev ## count and time scalar multiplications per step and party
 	@.venv/bin/python tests/bench/run.py

@@ -54,7 +54,7 @@ def mailbox_routes(mailboxes: Mailboxes, gate: Gate, metrics: Metrics) -> APIRou
         responses={
             **answers(
                 f"{MAILBOXES} times {PAGE} letters: u32 position, letter ({LETTER_LENGTH} bytes), or zeros.",
-                bytes(4 + LETTER_LENGTH),
+                bytes(64),
                 whole=False,
             ),
             **problems("context"),

@@ -70,7 +70,7 @@ def reporters(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
         "/scopes/{scope}/inclusions",
         summary="That a report was counted",
         responses={
-            **answers("Padded to 4096: the sealed path, or (shown) nothing.", bytes(LOOK_UP_BLOCK)),
+            **answers("Padded to 4096: the sealed path, or (shown) nothing.", bytes(64), whole=False),
             **problems("context"),
         },
         response_class=Response,
@@ -85,7 +85,7 @@ def reporters(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
         "/scopes/{scope}/leaves",
         summary="That a leaf is in the log",
         responses={
-            **answers("Padded to 4096: LogUpdate, or (shown) nothing.", bytes(LOOK_UP_BLOCK)),
+            **answers("Padded to 4096: LogUpdate, or (shown) nothing.", bytes(64), whole=False),
             **problems("context"),
         },
         response_class=Response,

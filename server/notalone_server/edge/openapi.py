@@ -8,12 +8,13 @@ body is added here, so that no route can forget it.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request, Response
 
 from notalone_server.edge import octets
-from notalone_server.edge.problem import CODED, MEDIA_TYPE, PROBLEMS, TOLD
+from notalone_server.edge.problem import CODED, MEDIA_TYPE, PROBLEMS, TOLD, problem
 
 TOKEN_LETTERS: Final = 43  # unpadded URL-safe Base64 of 32 bytes
 SIGNED: Final = "signed"
@@ -51,6 +52,14 @@ def answers_text(what: str, example: str, media_type: str = "text/plain") -> dic
     return {200: {"description": what, "content": content}}
 
 
+def answers_json(what: str, example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """An answer of JSON that is passed on as it is, with all of the example's fields, for `responses`."""
+    schema = {"type": "object", "required": sorted(example)}
+    return {
+        200: {"description": what, "content": {"application/json": {"schema": schema, "example": example}}}
+    }
+
+
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """What this route may refuse beside what follows from its parameters, for `responses`.
 
@@ -63,7 +72,7 @@ def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
         found["description"] = f"{found['description']} {title}".strip()
         content: dict[str, Any] = found["content"][MEDIA_TYPE]
         content["schema"] = {"$ref": "#/components/schemas/Problem"}
-        content["examples"][slug] = {"summary": slug, "value": problem_example(slug)}
+        content["examples"][slug] = {"$ref": f"#/components/examples/{slug}"}
     return by_status
 
 
@@ -88,7 +97,9 @@ class ServiceApi(FastAPI):
             openapi_url="/openapi.json" if public else None,
             dependencies=[Depends(octets.acceptable)],
             generate_unique_id_function=lambda route: route.name,
+            redirect_slashes=False,  # a redirection repeats what was sent
         )
+        self.add_exception_handler(405, self._wrong_method)
 
     def openapi(self) -> dict[str, Any]:
         """The description; made once."""
@@ -96,12 +107,26 @@ class ServiceApi(FastAPI):
             self.openapi_schema = _completed(super().openapi())
         return self.openapi_schema
 
+    async def _wrong_method(self, request: Request, _error: Exception) -> Response:
+        """With every method of the address: the framework knows only the route that it met first."""
+        allowed = {
+            method.upper()
+            for path, methods in self.openapi()["paths"].items()
+            if re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", path), request.url.path)
+            for method in methods
+        }
+        status, title = PROBLEMS["method"]
+        return problem(status, "method", title, headers={"Allow": ", ".join(sorted(allowed))})
+
 
 def _completed(described: dict[str, Any]) -> dict[str, Any]:
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):  # the framework's, never sent
         schemas.pop(name, None)
     schemas["Problem"] = _problem_schema()
+    described["components"]["examples"] = {
+        slug: {"summary": title, "value": problem_example(slug)} for slug, (_, title) in PROBLEMS.items()
+    }
     uses_signatures = False
     for methods in described["paths"].values():
         for operation in methods.values():
@@ -117,6 +142,8 @@ def _complete(operation: dict[str, Any]) -> bool:
     """Add what follows from parameters and body; whether the request may be signed."""
     slugs = list(_ALWAYS)
     kept, signed = [], False
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
+        slugs.append("not-found")  # what is no value at all leads nowhere
     for parameter in operation.pop("parameters", []):
         name = str(parameter["name"]).lower()
         if name == "authorization":  # OpenAPI ignores it as a parameter: it is a security scheme

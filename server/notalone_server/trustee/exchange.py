@@ -13,10 +13,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Header, Request, Response
+from fastapi import Path as Path_
+from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from notalone_crypto.errors import Code, Fault, Misuse, NotAloneError, StateConflict
@@ -25,6 +27,7 @@ from notalone_server.edge.clock import system_clock
 from notalone_server.edge.limits import BodyLimit
 from notalone_server.edge.metrics import Metrics
 from notalone_server.edge.octets import Octets, OctetsResponse
+from notalone_server.edge.openapi import ServiceApi, answers, answers_json, describe, problems
 from notalone_server.edge.problem import ProblemError
 from notalone_server.edge.signing import RequestVerifier
 from notalone_server.trustee.address import is_loopback
@@ -34,6 +37,29 @@ from notalone_server.trustee.public import Place, PublicFiles
 MAX_MESSAGE: Final = 1 << 18  # the longest dealing of nine trustees has some 30 KiB
 ROOT: Final = "/v1/ceremonies"
 _CONNECTIONS: Final = 64
+_SHOWN: Final = {
+    "format": "notalone-ceremony-1",
+    "instance": "notalone.example",
+    "trustees": ["one", "two", "three"],
+    "threshold": 2,
+    "levels": [2, 3],
+    "nonce": "5f" * 32,
+    "board_key": "b0" * 32,
+    "auditors": [],
+}
+Ceremony = Annotated[
+    str, Path_(description="The ceremony's name: the agreement's first digits.", examples=["5f" * 16])
+]
+Name = Annotated[str, Path_(description="The message's name.", examples=["keys-1"])]
+Authorization = Annotated[str, Header(description="A request signed by the message's sender.")]
+
+
+class MessagesAnswer(BaseModel):
+    """What an exchange holds."""
+
+    messages: dict[str, str] = Field(
+        description="Name and SHA-256 (hexadecimal).", examples=[{"keys-1": "5f" * 32}]
+    )
 
 
 @dataclass(slots=True)
@@ -86,7 +112,9 @@ class Exchange:
 
 def build(exchange: Exchange) -> tuple[FastAPI, ASGIApp]:
     """The interface, and the application with its limits around it."""
-    api = FastAPI(title="NotAlone ceremony exchange", version="1", docs_url=None, redoc_url=None)
+    api = ServiceApi(
+        "NotAlone ceremony exchange", "One ceremony's signed messages; nobody has to trust whoever runs it."
+    )
     problem.install(api)
     _add_routes(api, exchange)
     limited = BodyLimit(api, anonymous=MAX_MESSAGE, signed=MAX_MESSAGE)
@@ -98,22 +126,34 @@ def _add_routes(api: FastAPI, exchange: Exchange) -> None:
         if ceremony != exchange.files.agreement.name:
             raise _nothing()
 
-    @api.get(ROOT + "/{ceremony}/agreement")
-    def agreement(ceremony: str) -> Response:
+    @api.get(
+        ROOT + "/{ceremony}/agreement",
+        tags=["ceremony"],
+        summary="The agreement",
+        responses=answers_json("The agreement.", _SHOWN),
+        response_class=Response,
+    )
+    def agreement(ceremony: Ceremony) -> Response:
         """What the operators agreed on; its fingerprint begins with the ceremony's name."""
         known(ceremony)
         return Response(
             exchange.files.agreement.document(), 200, {"Cache-Control": "no-store"}, "application/json"
         )
 
-    @api.get(ROOT + "/{ceremony}/messages")
-    def messages(ceremony: str) -> dict[str, Any]:
+    @api.get(ROOT + "/{ceremony}/messages", tags=["ceremony"], summary="What is here")
+    def messages(ceremony: Ceremony) -> MessagesAnswer:
         """The messages that are here, with their SHA-256."""
         known(ceremony)
-        return {"messages": exchange.listing()}
+        return MessagesAnswer(messages=exchange.listing())
 
-    @api.get(ROOT + "/{ceremony}/messages/{message}")
-    def message(ceremony: str, message: str) -> OctetsResponse:
+    @api.get(
+        ROOT + "/{ceremony}/messages/{message}",
+        tags=["ceremony"],
+        summary="Fetch a message",
+        responses=answers("The message.", b"\0\1", whole=False),
+        response_class=Response,
+    )
+    def fetch_message(ceremony: Ceremony, message: Name) -> OctetsResponse:
         """One message, as its sender sent it."""
         known(ceremony)
         place = exchange.place(message)
@@ -121,11 +161,20 @@ def _add_routes(api: FastAPI, exchange: Exchange) -> None:
             raise _nothing()
         return OctetsResponse(exchange.files.read(place.name))
 
-    @api.post(ROOT + "/{ceremony}/messages/{message}", status_code=204)
-    def post(ceremony: str, message: str, request: Request, body: Octets) -> Response:
+    @api.post(
+        ROOT + "/{ceremony}/messages/{message}",
+        status_code=204,
+        tags=["ceremony"],
+        summary="Put a message",
+        responses={204: {"description": "Kept, durably."}, **problems("refused", "conflict")},
+        openapi_extra=describe(b"\0\1", "The message that the name says.", whole=False),
+    )
+    def put_message(
+        ceremony: Ceremony, message: Name, request: Request, body: Octets, authorization: Authorization = ""
+    ) -> Response:
         """Keep a message; the same one again is answered as the first time, another one is refused."""
         known(ceremony)
-        exchange.take(request.headers.get("authorization", ""), request.url.path, message, body)
+        exchange.take(authorization, request.url.path, message, body)
         return Response(status_code=204)
 
 
