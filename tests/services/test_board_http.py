@@ -259,6 +259,10 @@ def test_unknown_scopes_and_addresses_are_problems(board: Setup) -> None:
 
 def test_due_batches_are_planned_and_bundles_go_by_themselves(board: Setup) -> None:
     sealed = board.file()
+    board.world.now += 301
+    board.running.work()
+    # Nobody plans what an absent trustee would have to vote on, or by a clock that is not theirs.
+    assert FeedKind.PLAN not in [item.kind for item in board.user.feed()]
     board.accept(sealed)
     board.running.work()
     items = board.user.feed()

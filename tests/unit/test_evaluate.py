@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from notalone_crypto.protocol import intake, persist
 from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.protocol.state import TRANSITIONS, Event, Outgoing, Phase, Post, TrusteeState
+from notalone_crypto.protocol.withdraw import WEEK_SECONDS
 from notalone_crypto.suite import Tag
 
 
@@ -79,7 +81,6 @@ def test_plans_that_an_honest_board_never_makes() -> None:
         ({"number": 0}, Code.ROLLBACK),
         ({"previous": b"\x01" * 32}, Code.ROLLBACK),
         ({"opened_at": world.now + 601}, Code.PERIOD),
-        ({"opened_at": world.now - 601}, Code.PERIOD),
         ({"epoch": 1}, Code.OUT_OF_ORDER),
         ({"evaluators": (1, 2)}, Code.PARAMETERS),
         ({"evaluators": (1, 3, 2)}, Code.PARAMETERS),
@@ -95,6 +96,31 @@ def test_plans_that_an_honest_board_never_makes() -> None:
     with pytest.raises(ContextMismatch) as caught:
         world.machines[1].receive_plan(replace(plan, scope=bytes(32)), world.now, world.randomness)
     assert caught.value.code == Code.SCOPE
+
+
+def test_a_plan_seen_late_is_taken_unless_it_was_dated_back_to_keep_what_expired() -> None:
+    """BAT-10. Attack: the board dates a plan back, so that an expired entry is still compared."""
+    world = small()
+    world.file(0, b"bob")
+    plan = world.plan()
+    world.now += 601
+    late = copy.deepcopy(world.machines[1])
+    assert late.receive_plan(plan, world.now, world.randomness)
+    world.now += 60 * WEEK_SECONDS
+    refused(world, plan, Code.PERIOD)
+    votes = [
+        copy.deepcopy(world.machines[index]).receive_plan(plan, plan.opened_at, world.randomness)[0].payload
+        for index in (2, 3)
+    ]
+    machine = copy.deepcopy(world.machines[1])
+    for short in (votes[:1], [votes[0], votes[0]], [votes[0], votes[1][:-1] + bytes([votes[1][-1] ^ 1])]):
+        with pytest.raises(ContextMismatch) as caught:
+            machine.receive_plan(plan, world.now, world.randomness, short)
+        assert caught.value.code == Code.PERIOD
+    assert machine.receive_plan(plan, world.now, world.randomness, votes)
+    other = replace(plan, opened_at=plan.opened_at + 1)
+    with pytest.raises(ContextMismatch):
+        copy.deepcopy(world.machines[1]).receive_plan(other, world.now, world.randomness, votes)
 
 
 def test_epoch_grows_exactly_when_an_evaluated_entry_leaves() -> None:

@@ -34,8 +34,17 @@ class Workload:
     known_products: tuple[int, ...] = field(repr=False)  # of the items that only output again
 
 
-def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: int) -> None:
-    """Raise unless this trustee would have made the same plan from what it knows."""
+def check_plan(
+    committee: Committee,
+    scope: ScopeState,
+    plan: BatchPlan,
+    now: int,
+    voted: frozenset[int] = frozenset(),
+) -> None:
+    """Raise unless this trustee would have made the same plan from what it knows.
+
+    `voted`: the other trustees whose verified votes for this very plan were seen.
+    """
     if (plan.committee, plan.generation) != (committee.identifier, committee.manifest.generation):
         raise ContextMismatch(Code.COMMITTEE, "a plan for another committee or generation")
     if plan.number != scope.number + 1 or plan.previous != scope.leaf:
@@ -44,8 +53,7 @@ def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: in
             f"a plan number {plan.number} after batch {scope.number}: the board or this trustee was restored "
             "from an old copy",
         )
-    if abs(plan.opened_at - now) > CLOCK_TOLERANCE_SECONDS:
-        raise ContextMismatch(Code.PERIOD, "the plan's time is far from this trustee's clock")
+    _check_time(committee, scope, plan, now, voted)
     if scope.number and plan.opened_at < scope.opened_at + scope.policy.batch_seconds:
         raise StateConflict(Code.OUT_OF_ORDER, "this batch comes too soon after the one before")
     evaluators = plan.evaluators
@@ -68,6 +76,23 @@ def check_plan(committee: Committee, scope: ScopeState, plan: BatchPlan, now: in
         agree(committee, list(scope.pending[entry].acceptances.values()))
     if plan.epoch != next_epoch(scope, plan.withdrawn + plan.expired):
         raise StateConflict(Code.OUT_OF_ORDER, "the plan names a wrong epoch")
+
+
+def _check_time(
+    committee: Committee, scope: ScopeState, plan: BatchPlan, now: int, voted: frozenset[int]
+) -> None:
+    """A plan may be seen late, by a trustee that was away, but never be dated back to keep what expired.
+
+    Late is harmless where nothing expired in between, or where threshold-many others voted: then an
+    honest one among them compared the plan's time with its clock.
+    """
+    if plan.opened_at > now + CLOCK_TOLERANCE_SECONDS:
+        raise ContextMismatch(Code.PERIOD, "the plan's time is far ahead of this trustee's clock")
+    late = plan.opened_at < now - CLOCK_TOLERANCE_SECONDS
+    if not late or len(voted) >= committee.threshold:
+        return
+    if expired_entries(committee, scope, now) != expired_entries(committee, scope, plan.opened_at):
+        raise ContextMismatch(Code.PERIOD, "the plan is late, and an entry expired since it was made")
 
 
 def next_epoch(scope: ScopeState, leaving: Sequence[bytes]) -> int:

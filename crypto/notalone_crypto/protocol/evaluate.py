@@ -8,7 +8,7 @@ byte after a restart: no fresh dealing exists that a re-run could vary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -75,8 +75,17 @@ class Machine:
     secrets: TrusteeSecrets = field(repr=False)
     state: TrusteeState = field(repr=False)
 
-    def receive_plan(self, plan: BatchPlan, now: int, randomness: Randomness) -> list[Post]:
+    def receive_plan(
+        self,
+        plan: BatchPlan,
+        now: int,
+        randomness: Randomness,
+        votes: Sequence[bytes] = (),
+    ) -> list[Post]:
         """Agree to a plan, or say why not; the plan in progress is answered with the same bytes.
+
+        `votes`: others' votes that came before this trustee could take the plan; after an absence
+        they show that the plan was not dated back.
 
         Raises: ContextMismatch, StateConflict (state.batch_open,
         state.rollback, state.out_of_order, state.unknown_entry).
@@ -87,7 +96,7 @@ class Machine:
                 return list(scope.batch.outbox)
             raise StateConflict(Code.BATCH_OPEN, "the batch before is not closed")
         try:
-            batches.check_plan(self.committee, scope, plan, now)
+            batches.check_plan(self.committee, scope, plan, now, self._voters(plan, votes))
         except CommitteeHalted as error:
             _halt(scope, error)
             raise
@@ -195,6 +204,19 @@ class Machine:
         """Everything posted in the current and the last batch, for a peer or a board that lost it."""
         scope = self._scope(scope_name)
         return scope.last_outbox + (list(scope.batch.outbox) if scope.batch else [])
+
+    def _voters(self, plan: BatchPlan, votes: Sequence[bytes]) -> frozenset[int]:
+        """The other trustees whose signed votes for this plan are among `votes`."""
+        found = set()
+        for payload in votes:
+            try:
+                vote = PlanVote.decode(payload)
+                check_signature(vote, self.committee.verify_key(vote.trustee), Tag.PLAN_VOTE)
+            except NotAloneError:
+                continue
+            if vote.plan == plan.fingerprint and vote.trustee != self.secrets.index:
+                found.add(vote.trustee)
+        return frozenset(found)
 
     def _scope(self, name: bytes) -> ScopeState:
         scope = self.state.scopes.get(name)

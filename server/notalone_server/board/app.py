@@ -65,11 +65,15 @@ class Running:
     readers: tuple[str, ...]  # who must have read a filing before its bundles are erased
     forget: Callable[[], None]
     turn: Turn
+    everybody_there: Callable[[], bool]
 
     def work(self) -> None:
         """What has to be done from time to time: due batches, bundles that everybody has, old letters."""
         self.turn.check()
-        self.board.tick()
+        # A plan is dated by this machine's clock. Where that jumped, trustees' requests are refused,
+        # and nothing is planned for a day that nobody else has.
+        if self.everybody_there():
+            self.board.tick()
         erased = erase_bundles(self.board, self.readers)
         for _ in range(erased):
             self.metrics.count("erased_total")
@@ -109,7 +113,18 @@ def build(
     app = redaction.QuietErrors(BodyLimit(api), metrics)
     trustees = tuple(f"trustee/{one.index}" for one in committee.manifest.trustees)
     operations = operations_app(metrics, ready)
-    return Running(board, mailboxes, app, api, operations, metrics, trustees, forget, turn or Turn())
+    return Running(
+        board,
+        mailboxes,
+        app,
+        api,
+        operations,
+        metrics,
+        trustees,
+        forget,
+        turn or Turn(),
+        lambda: gate.is_everybody_there(trustees),
+    )
 
 
 def assemble(

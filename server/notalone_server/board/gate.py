@@ -5,7 +5,8 @@ Refuses to know what is behind it.
 """
 
 # No `from __future__ import annotations`: FastAPI reads the annotations.
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
@@ -13,7 +14,7 @@ from fastapi import Depends, Header, Path, Request
 from notalone_crypto.errors import Code, ContextMismatch
 from notalone_server.edge.limits import AnonymousLimiter
 from notalone_server.edge.problem import ProblemError
-from notalone_server.edge.signing import RequestVerifier
+from notalone_server.edge.signing import WINDOW_SECONDS, RequestVerifier
 
 LOOK_UP_BLOCK = 4096
 STATUS_BLOCK = 64
@@ -52,6 +53,14 @@ class Gate:
 
     verifier: RequestVerifier
     limiter: AnonymousLimiter
+    heard: dict[str, int] = field(default_factory=dict)  # signer -> when, by this machine's clock
+
+    def is_everybody_there(self, signers: Iterable[str]) -> bool:
+        """Whether all of them sent a request lately whose time agrees with this machine's clock."""
+        now = self.verifier.clock()
+        return all(
+            abs(now - self.heard.get(one, now - 2 * WINDOW_SECONDS)) <= WINDOW_SECONDS for one in signers
+        )
 
     async def anonymous(self, token: Token = "") -> None:
         """For requests about one reporter."""
@@ -63,7 +72,9 @@ class Gate:
 
     async def reader(self, request: Request, authorization: Authorization = "") -> str:
         """A trustee or auditor: the signer's name."""
-        return self.verifier.verify(authorization, request.method, path_of(request), await request.body())
+        name = self.verifier.verify(authorization, request.method, path_of(request), await request.body())
+        self.heard[name] = self.verifier.clock()
+        return name
 
     async def trustee(self, request: Request, authorization: Authorization = "") -> int:
         """A trustee's index."""

@@ -12,12 +12,18 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from notalone_crypto.codec import Reader
 from notalone_crypto.errors import Code, CommitteeHalted, MalformedInput, NotAloneError, StateConflict
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan, LogUpdate
 from notalone_crypto.messages.feed import CONFIDENTIAL_KINDS, Envelope, FeedItem, FeedKind, Nudge
-from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Header, Withdrawal
+from notalone_crypto.messages.filing import (
+    Acceptance,
+    BundleComplaint,
+    Filing,
+    FilingTrace,
+    Header,
+    Withdrawal,
+)
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.protocol import envelope, intake
 from notalone_crypto.protocol.accept import View
@@ -33,6 +39,7 @@ from notalone_server.trustee.ports import BoardPort, BoardUnreachable, Clock, Tr
 MAX_EARLY_POLLS = 200
 MAX_SNAPSHOTS = 64
 MAX_BAD_POLLS = 12
+MAX_VOTES = 256  # kept at once for a plan that cannot be taken yet
 IDLE_POLLS = 10  # after as many without news, see whether the board still has what it once showed
 ROLLED_BACK = (
     "the board no longer shows items that this trustee already handled: it was restored from an old copy, "
@@ -46,7 +53,6 @@ FORKED = (
     "newest checkpoints with them; start this trustee again only when all agree which log is the true one"
 )
 _PROVEN = {Code.CONSISTENCY, Code.FORK}  # under the board's own signature
-ERASED_FILING = 17  # what stands in a filing's place once every trustee has read past it
 _POSTED_AS = {
     Outgoing.ACCEPTANCE: FeedKind.ACCEPTANCE,
     Outgoing.COMPLAINT: FeedKind.COMPLAINT,
@@ -77,6 +83,7 @@ class TrusteeService:
     _quiet: dict[bytes, int] = field(init=False, default_factory=dict)  # polls since the board was compared
     _missing: dict[bytes, int] = field(init=False, default_factory=dict)
     _rolls: dict[bytes, RollSnapshot] = field(init=False, default_factory=dict)  # decoded once
+    _votes: dict[bytes, dict[int, bytes]] = field(init=False, default_factory=dict)  # before their plan
 
     def __post_init__(self) -> None:
         """Load what was stored; what was not yet seen to arrive is posted again."""
@@ -188,6 +195,10 @@ class TrusteeService:
         """
         attempts = self.durable.attempts.setdefault(scope_name, {})
         for item in left:
+            if item.kind == FeedKind.PLAN and self._last_codes.get(item.sequence) == Code.PERIOD:
+                # Some clock is wrong: the plan becomes good with time or with others' votes, and until
+                # then nothing that depends on it is any older.
+                break
             attempts[item.sequence] = attempts.get(item.sequence, 0) + 1
             code = self._last_codes.get(item.sequence, Code.OUT_OF_ORDER)
             limit = MAX_EARLY_POLLS if code in _TOO_EARLY else MAX_BAD_POLLS
@@ -200,7 +211,7 @@ class TrusteeService:
         self._save()
 
     def _dispatch(self, scope_name: bytes, item: FeedItem) -> list[Post]:
-        if item.kind == ERASED_FILING:
+        if item.kind == FeedKind.ERASED_FILING:
             # This trustee's bundle is gone: it can take no part in that entry any more.
             raise MalformedInput(Code.LENGTH, "a filing whose bundles the board erased")
         try:
@@ -211,6 +222,11 @@ class TrusteeService:
             opened = envelope.open_for(
                 self.committee, scope_name, item.kind, Envelope.decode(item.payload), self.secrets.channel_key
             )
+            if (
+                kind == FeedKind.PLAN_VOTE
+                and len(known := self._votes.setdefault(scope_name, {})) < MAX_VOTES
+            ):
+                known[item.sequence] = opened
             return self.machine.receive_message(scope_name, _outgoing_of(kind), opened, self.randomness)
         handlers: dict[FeedKind, Callable[[bytes, bytes], list[Post]]] = {
             FeedKind.SNAPSHOT: self._snapshot,
@@ -276,7 +292,9 @@ class TrusteeService:
         if plan.scope != scope_name:
             raise StateConflict(Code.SCOPE, "a plan in another scope's feed")
         self._installed(scope_name)
-        posts = self.machine.receive_plan(plan, self.clock(), self.randomness)
+        votes = tuple(self._votes.get(scope_name, {}).values())
+        posts = self.machine.receive_plan(plan, self.clock(), self.randomness, votes)
+        self._votes.pop(scope_name, None)
         for entry in plan.entries:
             self.durable.filings.pop(entry, None)
         return posts
@@ -377,9 +395,8 @@ def _mark(item: FeedItem) -> bytes:
     try:
         if item.kind == FeedKind.FILING:
             return bytes([FeedKind.FILING]) + Filing.decode(item.payload).fingerprint
-        if item.kind == ERASED_FILING:
-            reader = Reader(item.payload)
-            return bytes([FeedKind.FILING]) + [reader.variable() for _ in range(3)][2]
+        if item.kind == FeedKind.ERASED_FILING:
+            return bytes([FeedKind.FILING]) + FilingTrace.decode(item.payload).fingerprint
     except NotAloneError:
         return b""
     if item.kind == FeedKind.SNAPSHOT:
