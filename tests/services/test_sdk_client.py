@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import doctest
-import importlib
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 import pytest
 from tests.support.town import Town, about
-from typer.testing import CliRunner
 
-import notalone_client
 from notalone_client import (
     AsyncClient,
     Client,
@@ -29,7 +23,6 @@ from notalone_client import (
     Unavailable,
     UnexpectedAnswer,
     WrongPhrase,
-    cli,
 )
 from notalone_client.transport import Answer, Request, SyncTransport, check_address
 from notalone_crypto.errors import (
@@ -289,7 +282,7 @@ def test_made_up_matches_open_nothing(town: Town, monkeypatch: pytest.MonkeyPatc
     assert client.matches(sealed) == ()
     meddle(monkeypatch, "/blobs", lambda _: Answer(200, b"\0\0\0\1x"))
     with pytest.raises(NotAloneError):
-        client.matches(sealed)
+        town.client(client._session.phrase).matches(sealed)
 
 
 def test_answers_of_a_telling_size_or_without_end_are_refused(
@@ -388,53 +381,3 @@ def test_secrets_do_not_show_in_repr() -> None:
     assert "QX" not in shown
     assert "secret" not in shown
     client.close()
-
-
-@pytest.mark.parametrize("name", ["__init__", "phrase", "report", "trust"])
-def test_examples_in_docstrings_run(name: str) -> None:
-    module = notalone_client if name == "__init__" else importlib.import_module(f"notalone_client.{name}")
-    outcome = doctest.testmod(module)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
-
-
-# --- command line -------------------------------------------------------------------------------------
-
-
-def test_the_command_line_from_words_to_withdrawal(
-    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The commands read the machine's clock; this town has another.
-    monkeypatch.setattr(cli, "Client", partial(Client, clock=town.deployment.clock))
-    config, form, kept = tmp_path / "client.toml", tmp_path / "form.toml", tmp_path / "sealed.bin"
-    config.write_text(
-        f'committee = "{town.trust.committee.hex()}"\nscope = "{town.trust.scope.hex()}"\n'
-        f'board = "{town.board.address}"\nissuer = "{town.issuer.address}"\n'
-    )
-    form.write_text('email = "Commander@Example.org"\nthreshold = 2\npeers = true\nwords = "typed words"\n')
-
-    def run(*arguments: str, typed: str = "", code: int = 0) -> str:
-        options = ["--config", str(config)] if arguments[0] != "words" else []
-        done = CliRunner().invoke(cli.app, [*arguments, *options], input=typed)
-        assert done.exit_code == code, done.output
-        assert "typed words" not in done.output
-        return done.output
-
-    words = run("words", "--language", "english").strip()
-    assert len(words.split()) == 12
-    assert "on the roll" in run("enrol", typed=f"{words}\n{town.cards.pop()}\n")
-    town.settle()
-    shown = run("seal", "--form", str(form), "--keep", str(kept), typed=words)
-    assert "commander@example.org" in shown
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert b"commander" not in kept.read_bytes()
-    run("send", str(kept), typed=words)
-    town.deployment.run_batch()
-    assert "evaluated" in run("status", typed=words)
-    assert "No news" in run("matches", "--number", "1", typed=words)
-    run("withdraw", "--number", "1", typed=words)
-    assert "withdrawn" in run("status", typed=words)
-    run("withdraw", "--number", "2", typed=words, code=2)
-    assert "twelve words" in run("status", typed="abandon abandon", code=2)
-    form.write_text('email = "a@example.org"\nthresold = 2\n')
-    assert "unknown keys" in run("seal", "--form", str(form), typed=words, code=2).replace("\n", " ")

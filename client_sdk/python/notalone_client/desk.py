@@ -46,15 +46,17 @@ def read_desk_key(path: Path) -> HpkePrivateKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise Misuse(Code.MISUSE, f"cannot read the key file {path}", fault=Fault.OPERATOR) from error
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
+    try:
+        about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_mode & _OTHERS or about.st_uid != os.geteuid():
             raise Misuse(
                 Code.MISUSE,
                 f"{path} must be a regular file of this user with mode 0600",
                 fault=Fault.OPERATOR,
             )
-        secret = file.read(HPKE_KEY_LENGTH + 1)
+        secret = os.read(descriptor, HPKE_KEY_LENGTH + 1)
+    finally:
+        os.close(descriptor)
     if len(secret) != HPKE_KEY_LENGTH:
         raise Misuse(Code.LENGTH, f"{path} must hold exactly {HPKE_KEY_LENGTH} bytes", fault=Fault.OPERATOR)
     return HpkePrivateKey(secret)

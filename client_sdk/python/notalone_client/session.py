@@ -17,10 +17,11 @@ from notalone_client.trust import Trust, World, check_world
 from notalone_crypto.errors import Code, MalformedInput
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import LogUpdate
-from notalone_crypto.messages.release import BLOB_LENGTH
+from notalone_crypto.messages.release import BLOB_LENGTH, ReleaseItem
+from notalone_crypto.primitives import hpke
 from notalone_crypto.primitives.checkpoint import Checkpoint
 from notalone_crypto.primitives.merkle import NODE_LENGTH
-from notalone_crypto.protocol import log
+from notalone_crypto.protocol import log, release
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.randomness import Randomness
 
@@ -39,6 +40,9 @@ class Session:
     randomness: Randomness = field(repr=False)
     world: World | None = field(default=None, init=False)
     bits: dict[str, int] = field(default_factory=dict, init=False)
+    tried: dict[tuple[bytes, int], tuple[ReleaseItem, ...]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     # --- rules and log ------------------------------------------------------------------------------
 
@@ -105,18 +109,27 @@ class Session:
 
     # --- requests -----------------------------------------------------------------------------------
 
-    def blobs(self, since: int) -> Steps[tuple[bytes, ...]]:
-        """All release blobs of all closed batches from `since` on: everybody takes all, and tries all."""
+    def released(
+        self, world: World, key: hpke.HpkePrivateKey, since: int
+    ) -> Steps[tuple[release.Introduction, ...]]:
+        """Introductions for `key` in the closed batches from `since` on: everybody takes all, tries all.
+
+        A batch is taken once for each key while this client lives.
+        """
         about = (yield self.fetch(self.scope_path)).json()
         last = about.get("batches")
         if not isinstance(last, int) or not 0 <= last < 1 << 32:
             raise UnexpectedAnswer("the number of batches is missing")
-        found: list[bytes] = []
+        items: list[ReleaseItem] = []
         for number in range(max(since, 1), last + 1):
-            found += (yield self.fetch(f"{self.scope_path}/batches/{number}/blobs", LARGE)).frames()
-        if any(len(blob) != BLOB_LENGTH for blob in found):
-            raise MalformedInput(Code.LENGTH, "a release blob has another size")
-        return tuple(found)
+            place = key.public, number
+            if place not in self.tried:
+                blobs = (yield self.fetch(f"{self.scope_path}/batches/{number}/blobs", LARGE)).frames()
+                if any(len(blob) != BLOB_LENGTH for blob in blobs):
+                    raise MalformedInput(Code.LENGTH, "a release blob has another size")
+                self.tried[place] = release.try_blobs(world.committee, self.trust.scope, key, blobs)
+            items += self.tried[place]
+        return release.open_items(world.committee, items)
 
     @property
     def scope_path(self) -> str:

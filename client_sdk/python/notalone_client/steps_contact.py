@@ -41,6 +41,7 @@ class Reporter(Returning):
     def matches(self, filing: OwnFiling | Sealed, since: int = 1) -> Steps[tuple[release.Introduction, ...]]:
         """Introductions for this filing: all blobs since batch `since` are downloaded and tried here.
 
+        Of one entry, content 1 is a reply card, content 2 are first words (bytes of UTF-8).
         Mailboxes are asked for as in `conversations`, so that nobody can tell the two apart.
         """
         found, _ = yield from self._look(filing, since)
@@ -114,10 +115,7 @@ class Reporter(Returning):
         world = yield from self.open()
         own = OwnFiling.of(filing)
         key = self._owner(world, own.quota_tag).recipient_key
-        blobs = yield from self.blobs(since)
-        opened = release.open_items(
-            world.committee, release.try_blobs(world.committee, self.trust.scope, key, blobs)
-        )
+        opened = yield from self.released(world, key, since)
         met = acquaintances((one.entry, one.plaintext) for one in opened if one.content == 1)
         desks = tuple(Acquaintance(End.desk(desk.key), desk.name) for desk in world.policy.desks)
         first = yield from self._read(world, own, (*desks, *met))

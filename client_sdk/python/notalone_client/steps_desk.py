@@ -109,9 +109,7 @@ class Counsellor(Session):
         world = yield from self.open()
         if self.key.public not in {desk.key for desk in world.policy.desks}:
             raise ContextMismatch(Code.POLICY, "this key is of no desk of the scope")
-        blobs = yield from self.blobs(since)
-        items = release.try_blobs(world.committee, self.trust.scope, self.key, blobs)
-        return world, release.open_items(world.committee, items)
+        return world, (yield from self.released(world, self.key, since))
 
     def _blank(self, world: World, opened: tuple[release.Introduction, ...]) -> dict[bytes, Conversation]:
         """A conversation without letters for every reporter whose card was released, by entry."""

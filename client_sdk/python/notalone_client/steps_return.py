@@ -48,7 +48,8 @@ class OwnFiling:
     period: int
     quota_tag: bytes = field(repr=False)
     entry: bytes = b""
-    desk: bytes = b""  # the key of the desk she sealed to, where this device still has the sealed bytes
+    # The key of the desk she sealed to, where this device still has the sealed bytes.
+    desk: bytes = field(default=b"", compare=False)
 
     @classmethod
     def of(cls, filing: OwnFiling | Sealed) -> OwnFiling:
@@ -84,13 +85,16 @@ class Returning(Filer):
         in the answer too, without a state.
         """
         world = yield from self.open()
+        desks = {one.entry: one.header.desk_key for one in sealed}
         statuses: list[FilingStatus] = []
         for one in (yield from self._known()):
             entry, counted = yield from self._counted(world, one.filing)
             known = one.filing.entry
             if entry and known and entry != known:
                 raise VerificationFailed(Code.INCLUSION, "the path is for another entry")
-            statuses.append(replace(one, filing=replace(one.filing, entry=known or entry), counted=counted))
+            name = known or entry
+            filing = replace(one.filing, entry=name, desk=desks.get(name, b""))
+            statuses.append(replace(one, filing=filing, counted=counted))
         filed = {one.filing.entry for one in statuses}
         unfiled = {one.entry: OwnFiling.of(one) for one in sealed if one.entry not in filed}
         return (*statuses, *(FilingStatus(one, None, 0, counted=False) for one in unfiled.values()))

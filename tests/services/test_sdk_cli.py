@@ -1,0 +1,278 @@
+"""The reporter's commands, against real services: what they print, what they keep, what they refuse."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from tests.support.town import Town
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from notalone_client import Client, Phrase, cli, cli_input, texts
+from notalone_client.cli_contact import CHOICES
+from notalone_client.texts import LANGUAGES, TEXTS, Speaker, language_of
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    made = Town()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def run(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A command with settings, in English, on the town's clock."""
+    monkeypatch.setattr(cli_input, "Client", partial(Client, clock=town.deployment.clock))
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "client.toml"
+    config.write_text(
+        f'committee = "{town.trust.committee.hex()}"\nscope = "{town.trust.scope.hex()}"\n'
+        f'board = "{town.board.address}"\nissuer = "{town.issuer.address}"\n'
+    )
+
+    def call(*arguments: str, typed: str = "", code: int = 0, language: str = "en") -> Result:
+        settings = [] if arguments[0] == "words" else ["--config", str(config)]
+        whole = [*arguments, *settings, "--language", language]
+        done = CliRunner().invoke(cli.app, whole, input=typed)
+        assert done.exit_code == code, done.output
+        assert "Traceback" not in done.output
+        return done
+
+    return call
+
+
+def member(town: Town, run: Run) -> str:
+    words = run("words").stdout.strip()
+    assert len(words.split()) == 12
+    assert "on the roll" in run("enrol", typed=f"{words}\n{town.cards.pop()}\n").stdout
+    town.settle()
+    return words
+
+
+def form(folder: Path, address: str, name: str = "form.toml", **extra: str) -> str:
+    lines = [f'email = "{address}"', "threshold = 2", "peers = true", 'words = "typed words"']
+    path = folder / name
+    path.write_text("\n".join([*lines, *(f'{key} = "{value}"' for key, value in extra.items())]))
+    return str(path)
+
+
+def test_from_words_to_withdrawal(town: Town, run: Run, tmp_path: Path) -> None:
+    words = member(town, run)
+    kept, receipt = tmp_path / "sealed.bin", tmp_path / "receipt.bin"
+    path = form(tmp_path, "Commander@Example.org")
+    shown = run("report", "--form", path, "--keep", str(kept), "--receipt", str(receipt), typed=words).stdout
+    for sentence in (
+        "In danger now?",
+        "None of the 3 organisations can read it alone; 2 together could.",
+        "2 of us accept being 2. If the other one waits for 3",
+        "commander@example.org",
+        "We have told nobody. This is not a complaint",
+    ):
+        assert sentence in shown
+    assert "typed words" not in shown
+    for file in (kept, receipt):
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert b"commander" not in file.read_bytes()
+    assert "told nobody" in run("resend", str(kept), typed=words).stdout
+    assert "received" in run("status", typed=words).stdout
+    assert "Not yet" in run("verify", str(kept), str(receipt), typed=words).stdout
+    town.deployment.run_batch()
+    table = run("status", typed=words).stdout
+    assert "counted" in table
+    assert "No news does not mean that you are alone." in table
+    assert "promise was kept" in run("verify", str(kept), str(receipt), typed=words).stdout
+    assert "No news" in run("matches", typed=words).stdout
+    edited = run("edit", "--number", "1", "--form", form(tmp_path, "other@example.org"), typed=words).stdout
+    assert "at the next batch" in edited
+    assert "taken back at the next batch" in run("status", typed=words).stdout
+    town.deployment.run_batch()
+    assert "taken back or expired" in run("status", typed=words).stdout
+    assert "cannot be taken back" in run("withdraw", "--number", "2", typed=words).stdout
+    assert "no message of this number" in run("withdraw", "--number", "3", typed=words, code=2).stderr
+
+
+def test_contact_from_news_to_a_shared_contact(town: Town, run: Run, tmp_path: Path) -> None:
+    alma, berthe = member(town, run), member(town, run)
+    for words, alias in ((alma, "Alma"), (berthe, "Berthe")):
+        run("report", "--form", form(tmp_path, "somebody.one@example.org", alias=alias), typed=words)
+    town.deployment.run_batch()
+    # News: asked first, then one sentence without a number; only a clear "now" shows it.
+    later = run("matches", typed=f"{alma}\nlater\n").stdout
+    assert "Read now or later?" in later
+    assert "names the same person" not in later
+    unclear = run("matches", typed=f"{alma}\n\n").stdout
+    assert "names the same person" not in unclear
+    now = run("matches", typed=f"{alma}\nnow\n").stdout
+    assert "At least one other message names the same person." in now
+    assert "Berthe" not in now
+    assert "names the same person" in run("matches", "--now", typed=alma).stdout
+    # The warning stands before everything that can be read or written.
+    warning = Speaker("en")("warning")
+    shown = run("read", typed=alma).stdout
+    assert shown.startswith(warning)
+    assert "Conversation 1: your counsellor (Counsellors)" in shown
+    assert "Conversation 2: Berthe" in shown
+    early = run("write", "--with", "2", typed=f"{alma}\ntoo early\n", code=2)
+    assert early.stdout.startswith(warning)
+    assert "both of you must have agreed" in early.stderr
+    for words in (alma, berthe):
+        answered = run("consent", "--with", "2", "--choice", "write", typed=words).stdout
+        assert answered.startswith(warning)
+        assert "same as if you had not come back" in answered
+    assert "Left, encrypted" in run("write", "--with", "2", typed=f"{alma}\nbonjour Berthe\n").stdout
+    assert "Alma: bonjour Berthe" in run("read", typed=berthe).stdout
+    assert "you: bonjour Berthe" in run("read", typed=alma).stdout
+    assert run("write", "--with", "2", "--contact", typed=f"{alma}\n06 12\n", code=2)
+    for words in (alma, berthe):
+        run("consent", "--with", "2", "--choice", "contact", typed=words)
+    run("write", "--with", "2", "--contact", typed=f"{alma}\n06 12\n")
+    assert "Her contact: 06 12" in run("read", typed=berthe).stdout
+    run("consent", "--with", "2", "--choice", "bloquer", typed=berthe)
+    blocked = run("read", typed=berthe).stdout
+    assert "bonjour Berthe" not in blocked
+    assert "06 12" not in blocked
+    for arguments in (("--with", "9", "--choice", "write"), ("--with", "2", "--choice", "maybe")):
+        run("consent", *arguments, typed=alma, code=2)
+    assert "nothing to send" in run("write", "--with", "2", typed=f"{alma}\n\n", code=2).stderr
+    french = run("read", typed=alma, language="fr").stdout
+    assert french.startswith("Ne racontez pas encore les faits ici.")
+
+
+# --- bad input: one clear sentence, exit code 2 -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_bad_input_is_one_sentence_without_what_was_typed(
+    town: Town, run: Run, tmp_path: Path, language: texts.Language
+) -> None:
+    say = Speaker(language)
+    words = Phrase(bytes(16)).words("english")
+    path = form(tmp_path, "a@example.org")
+    cases = (
+        ((), "status", "abandon abandon secretword", say("error.phrase")),
+        (("--form", form(tmp_path, "a@example.org", "u.toml", thresold="2")), "report", words, "thresold"),
+        (("--form", str(tmp_path / "missing.toml")), "report", words, "missing.toml"),
+        (("--form", path), "report", words, say("error.roll.not_eligible")),
+        (("--form", form(tmp_path, "contact@example.org", "s.toml")), "report", words, ""),
+        (("--number", "1"), "withdraw", words, say("bad.number")),
+    )
+    for arguments, command, typed, expected in cases:
+        done = run(command, *arguments, typed=typed, code=2, language=language)
+        told = done.stderr.strip().splitlines()[-1]
+        assert told.startswith("notalone: ")
+        if expected == "thresold":
+            assert "thresold" not in told  # known fields are named, not what was typed
+        else:
+            assert expected in told
+        assert "secretword" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('committee = "00"', "bad.config"),
+        ('committee = 1\nscope = "00"\nboard = "x"', "bad.config"),
+        ("no toml", "bad.toml"),
+        ('surprise = "1"', "bad.keys"),
+        ("#" * (1 << 20) + "#", "bad.large"),
+        ('committee = "00"\nscope = "00"\nboard = "x"', "error.context.committee"),
+        (f'committee = "{"00" * 32}"\nscope = "{"00" * 32}"\nboard = "http://b.example"', "error.unsafe"),
+        (
+            f'committee = "{"00" * 32}"\nscope = "{"00" * 32}"\nboard = "http://127.0.0.1:9"',
+            "error.unavailable",
+        ),
+    ],
+)
+def test_bad_settings_are_one_sentence(tmp_path: Path, content: str, sentence: str) -> None:
+    config = tmp_path / "client.toml"
+    config.write_text(content)
+    typed = Phrase(bytes(16)).words("french")
+    done = CliRunner().invoke(
+        cli.app, ["status", "--config", str(config), "--language", "fr"], input=typed, color=False
+    )
+    assert done.exit_code == 2
+    expected = texts.FRENCH[sentence].split("{", maxsplit=1)[0]
+    assert expected in done.stderr or (not expected and str(config) in done.stderr)
+
+
+def test_a_language_that_there_is_not_is_refused() -> None:
+    done = CliRunner().invoke(cli.app, ["words", "--language", "klingon"])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+
+
+def test_words_come_in_both_languages_and_alone_on_standard_output(run: Run) -> None:
+    for language, book in (("fr", "french"), ("en", "english")):
+        done = run("words", language=language)
+        phrase = Phrase.parse(done.stdout)
+        assert done.stdout.strip() == phrase.words(book)  # type: ignore[arg-type]
+        assert Speaker(language)("words") in done.stderr  # type: ignore[arg-type]
+
+
+def test_nothing_is_kept_on_disk_unless_a_file_was_named(town: Town, run: Run, tmp_path: Path) -> None:
+    words = member(town, run)
+    path = form(tmp_path, "nothing.kept@example.org")
+    before = sorted(tmp_path.rglob("*"))
+    run("report", "--form", path, typed=words)
+    for command in ("status", "matches", "read"):
+        run(command, typed=words)
+    assert sorted(tmp_path.rglob("*")) == before
+    kept = tmp_path / "kept.bin"
+    kept.write_bytes(b"mine")
+    run("report", "--form", path, "--keep", str(kept), typed=words, code=2)
+    assert kept.read_bytes() == b"mine"  # never overwritten; and nothing was sent
+    assert run("status", typed=words).stdout.count("received") == 1
+
+
+def test_words_codes_and_messages_are_never_arguments() -> None:
+    for name, command in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        assert not options & {"--words", "--phrase", "--code", "--text", "--message"}, name
+
+
+# --- texts ------------------------------------------------------------------------------------------------
+
+
+def blanks(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_sentences_and_blanks() -> None:
+    french, english = TEXTS["fr"], TEXTS["en"]
+    assert list(french) == list(english)
+    assert {key: blanks(text) for key, text in french.items()} == {
+        key: blanks(text) for key, text in english.items()
+    }
+    same = {key for key in french if french[key] == english[key]}
+    assert same <= {"name.contact", "talk.theirs", "talk.title"}
+
+
+def test_every_sentence_is_said_somewhere() -> None:
+    """A sentence that nobody says any more would promise something all the same."""
+    folder = Path(cli.__file__).parent
+    source = "".join(
+        (folder / name).read_text("utf-8") for name in ("cli.py", "cli_contact.py", "cli_input.py")
+    )
+    computed = ("error.", "state.", "slot.", "name.", "chosen.", "status.", "option.", "progress.", "ask.")
+    unsaid = [key for key in texts.FRENCH if f'"{key}"' not in source and not key.startswith(computed)]
+    assert unsaid == []
+    for prefix in ("progress", "ask", "option"):
+        for key in texts.FRENCH:
+            if key.startswith(f"{prefix}."):
+                assert f'"{key.partition(".")[2]}"' in source or f'"{key}"' in source, key
+    assert {f"chosen.{key}" for key in CHOICES} <= set(texts.FRENCH)
+
+
+def test_the_machine_decides_the_language_unless_told() -> None:
+    assert language_of({"LANG": "fr_CH.UTF-8"}) == "fr"
+    assert language_of({"LANG": "fr_FR.UTF-8", "LC_MESSAGES": "de_DE.UTF-8"}) == "en"
+    assert language_of({"LC_ALL": "", "LANG": "fr"}) == "fr"
+    assert language_of({}) == "en"
