@@ -120,7 +120,9 @@ def keys() -> Iterator[bytes]:
     for reporter in run.deployment.reporters.values():
         yield reporter.member.phrase_key
         for sealed in reporter.filed:
-            yield from (sealed.owner.signing_key.seed, sealed.owner.recipient_key.secret)
+            owner = sealed.owner
+            yield from (owner.signing_key.seed, owner.recipient_key.secret, owner.reply_key.secret)
+            yield owner.reply_key.public  # seals nothing, but stands in no text before a match
 
 
 @cache

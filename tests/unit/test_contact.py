@@ -22,6 +22,7 @@ from notalone_crypto.protocol.contact import (
     acquaintance,
     acquaintances,
     introduction,
+    ordered,
 )
 from notalone_crypto.protocol.conversation import (
     With,
@@ -224,6 +225,13 @@ def test_a_restored_device_finds_key_notebook_and_own_letters_from_the_words() -
     assert other_tag.box.key != alma.notebook.box.key
 
 
+def test_contents_have_one_order_even_with_one_number() -> None:
+    """[CONTACT-6]"""
+    texts = [LetterContent(LetterKind.TEXT, 1, text=text) for text in (b"a", b"b", b"c", b"d", b"e")]
+    later = LetterContent(LetterKind.CONSENT, 2, stage=1)
+    assert ordered([later, *texts[::-1], *texts]) == (*texts, later)
+
+
 # --- conversations ----------------------------------------------------------------------------------
 
 
@@ -362,6 +370,8 @@ def test_a_desk_introduces_two_who_asked_for_it_and_they_start_at_nothing() -> N
     assert berthe.talk(desk).introductions == (Acquaintance(alma.end, "B."),)
     assert alma.talk(berthe).stage_open == Stage.NOTHING
     assert alma.talk(desk).asked == Stage.NOTHING
+    alma.choose(desk, Choice.NOT_NOW)
+    assert alma.talk(desk).introductions == ()
     with pytest.raises(Misuse):
         letters_for_choice(desk.talk(alma), Choice.WRITE)
 
