@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import sqlite3
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from tests.support import postgres
 from tests.support.stories import Story, plan
 
 from notalone_demo.simulation.deployment import Deployment
@@ -27,8 +28,59 @@ from notalone_server.trustee.store import SqlStore
 KEY = bytes(range(32))
 
 
-def open_store(path: Path | None = None, key: bytes = KEY) -> SqlStore:
-    engine = database.open_engine("sqlite://" if path is None else f"sqlite:///{path}")
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@dataclass
+class Backend:
+    """Where databases come from: files, or one PostgreSQL server."""
+
+    folder: Path
+    cluster: str = ""
+    made: int = 0
+
+    def new(self) -> str:
+        self.made += 1
+        if self.cluster:
+            return postgres.new_database(self.cluster)
+        return f"sqlite:///{self.folder}/{self.made}.db"
+
+    def copy(self, url: str) -> str:
+        """Another database with the same content; nobody is connected to the first."""
+        if not self.cluster:
+            other = self.new()
+            shutil.copy(sa.make_url(url).database or "", sa.make_url(other).database or "")
+            return other
+        name = f"copy_{self.made}_{random.randrange(1 << 40)}"
+        engine = sa.create_engine(self.cluster, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {sa.make_url(url).database}"))
+        engine.dispose()
+        return sa.make_url(self.cluster).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    cluster = request.getfixturevalue("cluster") if request.param == "postgresql" else ""
+    return Backend(tmp_path_factory.mktemp("trustee"), cluster)
+
+
+OPEN: list[sa.Engine] = []
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().dispose()
+
+
+def open_store(url: str = "sqlite://", key: bytes = KEY) -> SqlStore:
+    engine = database.open_engine(url)
+    OPEN.append(engine)
     database.migrate(engine, "trustee")
     return SqlStore(engine, key, system_randomness)
 
@@ -36,8 +88,8 @@ def open_store(path: Path | None = None, key: bytes = KEY) -> SqlStore:
 class Checked:
     """The real store; after every save a second one reads it all back. May die before or after a save."""
 
-    def __init__(self, path: Path | None = None, faults: Faults | None = None) -> None:
-        self.store = open_store(path)
+    def __init__(self, url: str = "sqlite://", faults: Faults | None = None) -> None:
+        self.store = open_store(url)
         self.faults = faults or Faults()
         self.saves = 0
         self.written: list[int] = []
@@ -82,8 +134,8 @@ def tell(story: Story) -> None:
     story.batch()
 
 
-def test_every_save_reads_back_as_the_same_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = with_sql(monkeypatch, Checked)
+def test_every_save_reads_back_as_the_same_memory(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
+    made = with_sql(monkeypatch, lambda: Checked(backend.new()))
     story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"sql")
     tell(story)
     assert story.observed() == story.expected
@@ -91,9 +143,11 @@ def test_every_save_reads_back_as_the_same_memory(monkeypatch: pytest.MonkeyPatc
     assert all(one.saves > 20 for one in made.values())
 
 
-def test_killed_around_any_save_the_outcome_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_around_any_save_the_outcome_is_the_reference(
+    monkeypatch: pytest.MonkeyPatch, backend: Backend
+) -> None:
     faults = Faults(choices=random.Random(5))
-    with_sql(monkeypatch, lambda: Checked(faults=faults))
+    with_sql(monkeypatch, lambda: Checked(backend.new(), faults))
     story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"sql kill", faults)
     faults.kill = 0.05
     tell(story)
@@ -104,55 +158,74 @@ def test_killed_around_any_save_the_outcome_is_the_reference(monkeypatch: pytest
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A trustee's database after two batches, as a file's bytes."""
-    path = tmp_path_factory.mktemp("trustee") / "trustee.db"
+def filled(backend: Backend) -> str:
+    """A trustee's database after two batches."""
+    url = backend.new()
     with pytest.MonkeyPatch.context() as patch:
-        files = iter([path])
-        with_sql(patch, lambda: Checked(next(files, None)))
+        urls = iter([url])
+        with_sql(patch, lambda: Checked(next(urls, "sqlite://")))
         story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"filled")
         tell(story)
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path.read_bytes()
+    engine = database.open_engine(url)
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    while OPEN:
+        OPEN.pop().dispose()
+    return url
 
 
 @pytest.fixture
-def copy(filled: bytes, tmp_path: Path) -> Path:
-    path = tmp_path / "copy.db"
-    path.write_bytes(filled)
-    return path
+def copy(filled: str, backend: Backend) -> str:
+    return backend.copy(filled)
 
 
-def change(path: Path, statement: str) -> None:
-    with database.write(database.open_engine(f"sqlite:///{path}")) as connection:
+def change(url: str, statement: str) -> None:
+    engine = database.open_engine(url)
+    words = (
+        {
+            "ROW": "ctid",
+            "ZEROS_32": "decode(repeat('00', 32), 'hex')",
+            "ZEROS": "decode(repeat('00', length(body)), 'hex')",
+        }
+        if engine.dialect.name == "postgresql"
+        else {"ROW": "rowid", "ZEROS_32": "zeroblob(32)", "ZEROS": "zeroblob(length(body))"}
+    )
+    for word, meaning in words.items():
+        statement = statement.replace(word, meaning)
+    with database.write(engine) as connection:
         assert connection.exec_driver_sql(statement).rowcount > 0
+    engine.dispose()
 
 
-def refused(path: Path, key: bytes = KEY) -> None:
+def refused(url: str, key: bytes = KEY) -> None:
     with pytest.raises(StoreRefused, match="somebody changed it"):
-        open_store(path, key).load()
+        open_store(url, key).load()
 
 
-def test_the_filled_database_opens(copy: Path) -> None:
+def test_the_filled_database_opens(copy: str) -> None:
     memory = open_store(copy).load()
     assert memory is not None
     assert [len(scope.live) for scope in memory.state.scopes.values()] == [3]
 
 
-ANY = "(SELECT rowid FROM trustee_rows WHERE kind = 4 LIMIT 1)"
+ANY = "(SELECT ROW FROM trustee_rows WHERE kind = 4 LIMIT 1)"
 
-SWAP = "UPDATE trustee_rows SET body = (SELECT body FROM trustee_rows o WHERE o.rowid != trustee_rows.rowid)"
+SWAP = (
+    "UPDATE trustee_rows SET body = (SELECT body FROM trustee_rows o WHERE o.ROW != trustee_rows.ROW LIMIT 1)"
+)
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        f"DELETE FROM trustee_rows WHERE rowid = {ANY}",
-        f"UPDATE trustee_rows SET body = zeroblob(length(body)) WHERE rowid = {ANY}",
-        f"UPDATE trustee_rows SET name = zeroblob(32) WHERE rowid = {ANY}",
-        f"UPDATE trustee_rows SET scope = zeroblob(32) WHERE rowid = {ANY}",
-        f"UPDATE trustee_rows SET kind = 3 WHERE rowid = {ANY}",
+        f"DELETE FROM trustee_rows WHERE ROW = {ANY}",
+        f"UPDATE trustee_rows SET body = ZEROS WHERE ROW = {ANY}",
+        f"UPDATE trustee_rows SET name = ZEROS_32 WHERE ROW = {ANY}",
+        f"UPDATE trustee_rows SET scope = ZEROS_32 WHERE ROW = {ANY}",
+        f"UPDATE trustee_rows SET kind = 3 WHERE ROW = {ANY}",
         "DELETE FROM trustee_rows WHERE kind = 5",
         "DELETE FROM trustee_rows WHERE kind = 18",
         "DELETE FROM trustee_head",
@@ -160,12 +233,12 @@ SWAP = "UPDATE trustee_rows SET body = (SELECT body FROM trustee_rows o WHERE o.
         SWAP,
     ],
 )
-def test_attack_a_changed_moved_or_removed_row_is_refused(copy: Path, statement: str) -> None:
+def test_attack_a_changed_moved_or_removed_row_is_refused(copy: str, statement: str) -> None:
     change(copy, statement)
     refused(copy)
 
 
-def test_attack_an_old_copy_of_one_row_is_refused(tmp_path: Path, copy: Path) -> None:
+def test_attack_an_old_copy_of_one_row_is_refused(copy: str) -> None:
     store = open_store(copy)
     memory = store.load()
     assert memory is not None
@@ -179,13 +252,23 @@ def test_attack_an_old_copy_of_one_row_is_refused(tmp_path: Path, copy: Path) ->
     refused(copy)
 
 
-def test_another_key_opens_nothing(copy: Path) -> None:
+def test_another_key_opens_nothing(copy: str) -> None:
     refused(copy, bytes(32))
 
 
-def test_nothing_of_an_entry_is_in_clear(copy: Path, filled: bytes) -> None:
-    memory = open_store(copy).load()
+def test_nothing_of_an_entry_is_in_clear(copy: str) -> None:
+    store = open_store(copy)
+    memory = store.load()
     assert memory is not None
+    path = store.engine.url.database or ""
+    if store.engine.dialect.name == "sqlite":
+        filled = Path(path).read_bytes()
+    else:
+        with database.read(store.engine) as connection:
+            found = [connection.execute(sa.select(one)).all() for one in (stores.table, stores.head)]
+        filled = b"".join(
+            bytes(value) for rows in found for row in rows for value in row if not isinstance(value, int)
+        )
     for scope in memory.state.scopes.values():
         for name, live in scope.live.items():
             assert name not in filled
@@ -196,7 +279,7 @@ def test_nothing_of_an_entry_is_in_clear(copy: Path, filled: bytes) -> None:
     assert all(enc not in filled for enc in memory.state.seen_encs)
 
 
-def test_a_second_process_on_one_database_is_refused(copy: Path) -> None:
+def test_a_second_process_on_one_database_is_refused(copy: str) -> None:
     first, second = open_store(copy), open_store(copy)
     memories = [first.load(), second.load()]
     assert memories[0] is not None
@@ -206,7 +289,7 @@ def test_a_second_process_on_one_database_is_refused(copy: Path) -> None:
         second.save(memories[1])
 
 
-def test_after_a_failed_save_nothing_goes_on_until_it_is_loaded_again(copy: Path) -> None:
+def test_after_a_failed_save_nothing_goes_on_until_it_is_loaded_again(copy: str) -> None:
     store = open_store(copy)
     memory = store.load()
     assert memory is not None
@@ -231,8 +314,18 @@ def test_after_a_failed_save_nothing_goes_on_until_it_is_loaded_again(copy: Path
     assert whole(again) == before
 
 
-def test_a_read_only_database_takes_nothing(copy: Path) -> None:
-    engine = database.open_engine(f"sqlite:///file:{copy}?mode=ro&uri=true")
+def test_a_read_only_database_takes_nothing(copy: str) -> None:
+    url = sa.make_url(copy)
+    if url.get_backend_name() == "sqlite":
+        engine = database.open_engine(f"sqlite:///file:{url.database}?mode=ro&uri=true")
+    else:
+        engine = database.open_engine(copy)
+        with database.write(engine) as connection:
+            connection.exec_driver_sql(
+                f"ALTER DATABASE {url.database} SET default_transaction_read_only = on"
+            )
+        engine.dispose()
+    OPEN.append(engine)
     store = SqlStore(engine, KEY, system_randomness)
     memory = store.load()
     assert memory is not None
@@ -257,7 +350,7 @@ def written(store: SqlStore, action: Callable[[], None]) -> int:
     return sum(sizes)
 
 
-def test_a_step_costs_the_same_whatever_is_stored(copy: Path) -> None:
+def test_a_step_costs_the_same_whatever_is_stored(copy: str) -> None:
     """Law: bytes written for one more filing do not depend on how many there are."""
     store = open_store(copy)
     memory = store.load()
@@ -339,8 +432,8 @@ def test_tracked_containers_are_their_plain_kinds() -> None:
         assert sorted(held, key=held.ordinals.__getitem__) == list(held)
 
 
-def test_the_migrations_make_the_tables_of_the_store() -> None:
-    store = open_store()
+def test_the_migrations_make_the_tables_of_the_store(backend: Backend) -> None:
+    store = open_store(backend.new())
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "trustee_version"})
         assert compare_metadata(context, stores.metadata) == []
