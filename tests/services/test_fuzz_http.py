@@ -11,6 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ from schemathesis.generation.hypothesis.builder import (
     create_test,
 )
 from schemathesis.specs.openapi import checks as openapi_checks
+from sqlalchemy import event
 from tests.support.interfaces import Interface, every_interface
 
 from notalone_server.edge import octets, problem, signing
@@ -309,3 +311,31 @@ def test_damaged_octets_are_refused_and_change_nothing(
     assert refusals.total() >= 10, refusals
     # What came in between did not spoil it: the message itself is taken, or was taken already.
     assert interface.post(path, valid).status_code in (200, 204, 409)
+
+
+@pytest.mark.parametrize("name", ["board", "issuer", "issuer by mail"])
+def test_a_database_that_takes_no_writes_makes_every_address_busy_or_answers(
+    tmp_path: Path, name: str
+) -> None:
+    """HTTP-20: never 500, which would say that the service is broken and wake its developers."""
+    with every_interface(tmp_path) as interfaces:
+        interface = interfaces[name]
+        assert interface.engine is not None
+        read_only = [True]
+
+        def limit(connection: Any, *_: Any) -> None:
+            connection.exec_driver_sql(f"PRAGMA query_only = {int(read_only[0])}")
+
+        before = interface.dump()
+        event.listen(interface.engine, "begin", limit)
+        busy = 0
+        for path, bodies in interface.bodies.items():
+            answer = interface.post(path, bodies[0])
+            if answer.status_code >= 300:
+                assert check_problem(answer) == "busy", path
+                assert answer.headers["retry-after"], path
+                busy += 1
+        assert busy >= 3
+        read_only[0] = False
+        assert interface.dump() == before
+        assert interface.post(path, bodies[0]).status_code < 300

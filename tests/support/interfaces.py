@@ -93,6 +93,7 @@ class Interface:
     parameters: dict[str, list[str]] = field(default_factory=dict)  # names in addresses -> values that exist
     body_limit: int = 512 * 1024
     signed_limit: int = 512 * 1024
+    engine: Engine | None = None
 
     def path(self, template: str) -> str:
         """An address that exists."""
@@ -201,7 +202,7 @@ def board_interface(folder: Path) -> Iterator[Interface]:
     try:
         yield Interface(
             "board", running.api, running.app, caller, opener, rows(engine), bodies, parameters,
-            signed_limit=(1 << 24) + (1 << 16),
+            signed_limit=(1 << 24) + (1 << 16), engine=engine,
         )  # fmt: skip
     finally:
         caller.close()
@@ -259,7 +260,7 @@ def issuer_interface(folder: Path, *, by_mail: bool = False) -> Iterator[Interfa
     try:
         yield Interface(
             name, built.api, built.app, caller, opener, rows(engine), bodies, {},
-            body_limit=64 * 1024, signed_limit=64 * 1024,
+            body_limit=64 * 1024, signed_limit=64 * 1024, engine=engine,
         )  # fmt: skip
     finally:
         caller.close()

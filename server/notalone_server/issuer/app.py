@@ -85,6 +85,7 @@ def build(live: LiveIssuer, limiter: AnonymousLimiter) -> Built:
     """The HTTP interface of an opened issuer."""
     api = ServiceApi("NotAlone issuer", "The roll of one organisation. It takes no part in filing.")
     install(api)
+    database.install(api)
     api.include_router(IssuerRoutes(live, limiter).router())
     return Built(live, api, Metrics("issuer", ("letters_total", "snapshots_total"), ("places",)))
 
