@@ -15,6 +15,7 @@ from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan
 from notalone_crypto.messages.release import ReleaseItem
 from notalone_crypto.protocol import release, statement
+from notalone_crypto.protocol.derived import Search, latest
 from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, derive_secrets
 from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
@@ -106,13 +107,12 @@ def expired_entries(committee: Committee, scope: ScopeState, opened_at: int) -> 
     Attack: a filing that only some trustees hold expires, their plans name it
     and the others' do not, and no batch of the scope ever closes again.
     """
-    headers = [
-        (entry, held.header)
+    waiting = [
+        entry
         for entry, held in scope.pending.items()
-        if len(held.acceptances) == committee.count
+        if len(held.acceptances) == committee.count and has_expired(held.header, opened_at)
     ]
-    headers += [(entry, held.public.header) for entry, held in scope.live.items()]
-    return tuple(sorted(entry for entry, header in headers if has_expired(header, opened_at)))
+    return tuple(sorted(waiting + scope.expiries.expired(scope.live, opened_at)))
 
 
 def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, plan: BatchPlan) -> None:
@@ -205,9 +205,10 @@ def adopt_policy(committee: Committee, state: TrusteeState, policy: ScopePolicy)
 
 def workload(committee: Committee, scope: ScopeState, plan: BatchPlan) -> Workload:
     """The batch as all trustees evaluate it: older entries again if the epoch is new, then new ones."""
-    again = [entry for entry in scope.live if plan.epoch != scope.epoch and entry not in set(plan.entries)]
+    new = set(plan.entries)
+    again = [] if plan.epoch == scope.epoch else [entry for entry in scope.live if entry not in new]
     order = again + list(plan.entries)
-    items = tuple(Item(scope.live[entry].public, entry in set(plan.entries)) for entry in order)
+    items = tuple(Item(scope.live[entry].public, entry in new) for entry in order)
     return Workload(
         Batch(committee, scope.policy, plan, items),
         tuple(scope.live[entry].secrets for entry in order),
@@ -227,46 +228,72 @@ def store_outputs(
 
 
 def matches(scope: ScopeState, position: int, epoch: int) -> list[tuple[bytes, ...]]:
-    """The groups of one (slot, level) among all live entries, in order.
+    """The groups of one (slot, level) among all live entries, in order."""
+    return list(_search(scope, position, epoch).finder.groups)
 
-    The finder is kept while the epoch lasts and rebuilt from the stored points
-    after a restart or in a new epoch.
+
+def _search(scope: ScopeState, position: int, epoch: int) -> Search:
+    """The finder of one (slot, level) with every live entry's output.
+
+    It is kept while the epoch lasts, and then only looks at new entries; it is
+    rebuilt from the stored points after a restart or in a new epoch.
     """
-    level = statement.positions(scope.policy)[position][1]
-    outputs = [(entry, live.points[position]) for entry, live in scope.live.items() if live.points]
     kept = scope.finders.get(position)
-    if kept is not None and kept[0] == epoch:
-        finder = kept[1]
-        known = kept[2]
+    if kept is not None and kept.epoch == epoch:
+        fresh = latest(scope.live, kept.known)
+        if fresh is None:
+            fresh = [entry for entry in scope.live if entry not in kept.known]
+        outputs = [(entry, points[position]) for entry in fresh if (points := scope.live[entry].points)]
+        if not outputs:
+            return kept
         for entry, point in outputs:
-            if entry not in known:
-                known.add(entry)
-                finder.add(entry, point)
+            kept.known.add(entry)
+            event = kept.finder.add(entry, point)
+            if event is not None:
+                kept.changed.add(event.group)
     else:
+        level = statement.positions(scope.policy)[position][1]
+        outputs = [(entry, live.points[position]) for entry, live in scope.live.items() if live.points]
         # Equal x and a common curve hold in every epoch or in none: what was
         # searched before needs no second search, else one withdrawal costs N^2.
         searched, groups = scope.searched.get(position, ((), ()))
         finder, _ = CurveFinder.resume(level, outputs, searched, groups)
-        scope.finders[position] = (epoch, finder, {entry for entry, _ in outputs})
-    scope.searched[position] = (finder.representatives, finder.groups)
-    return list(finder.groups)
+        known = {entry for entry, _ in outputs}
+        kept = scope.finders[position] = Search(epoch, finder, known, set(range(len(finder.groups))))
+    scope.searched[position] = (kept.finder.representatives, kept.finder.groups)
+    return kept
 
 
 def queue_releases(scope: ScopeState, number: int, epoch: int) -> None:
-    """Put every release that is due and was not made before into the queue."""
-    headers = {entry: live.public.header for entry, live in scope.live.items()}
+    """Put every release that is due and was not made before into the queue.
+
+    What a group made due stays due; so only groups that changed are looked at.
+    """
     for position, (slot, level) in enumerate(statement.positions(scope.policy)):
         known = scope.groups.setdefault(position, [])
-        for members in matches(scope, position, epoch):
-            founders = next((group for group in known if set(group) <= set(members)), None)
-            if founders is None:
-                founders = members[:level]
+        search = _search(scope, position, epoch)
+        if not search.changed:
+            continue
+        groups = search.finder.groups
+        first_in: dict[bytes, list[tuple[bytes, ...]]] = {}
+        for founders in known:
+            first_in.setdefault(founders[0], []).append(founders)
+        for changed in sorted(search.changed):
+            members = groups[changed]
+            together = set(members)
+            candidates = [
+                one for member in members for one in first_in.get(member, ()) if together.issuperset(one)
+            ]
+            founders = min(candidates, key=known.index) if candidates else members[:level]
+            if not candidates:
                 known.append(founders)
+            headers = {entry: scope.live[entry].public.header for entry in members}
             name = release.group_name(scope.policy.scope, slot, level, founders)
             for due in release.due(headers, members, name):
                 if due.name not in scope.released:
                     scope.released.add(due.name)
                     scope.queue.append((due, number))
+            search.changed.discard(changed)
 
 
 def release_items(secrets: TrusteeSecrets, scope: ScopeState) -> list[tuple[bytes, ReleaseItem]]:

@@ -17,8 +17,8 @@ from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan
 from notalone_crypto.messages.filing import Acceptance, Header, Withdrawal
 from notalone_crypto.protocol.accept import EntryShares
+from notalone_crypto.protocol.derived import Expiries, Search
 from notalone_crypto.protocol.entries import EntryRows, EntrySecrets, PublicEntry
-from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.log import LogView
 from notalone_crypto.protocol.record import SealedRecord
 from notalone_crypto.protocol.release import Release
@@ -155,9 +155,12 @@ class ScopeState:
     last_batch: tuple[bytes, dict[str, dict[int, bytes]]] = field(default_factory=lambda: (b"", {}))
     # position -> entries the finder compared with all others, and the groups it found
     searched: dict[int, tuple[tuple[bytes, ...], tuple[tuple[bytes, ...], ...]]] = field(default_factory=dict)
-    # Derived from `live`, never stored: position -> (epoch, finder, entries it has).
-    finders: dict[int, tuple[int, CurveFinder, set[bytes]]] = field(
+    # Derived from `live`, never stored.
+    finders: dict[int, Search] = field(
         default_factory=dict, repr=False, compare=False, metadata={"derived": True}
+    )
+    expiries: Expiries = field(
+        default_factory=Expiries, repr=False, compare=False, metadata={"derived": True}
     )
 
 

@@ -29,11 +29,13 @@ def erase_bundles(board: BoardService, readers: Iterable[str]) -> int:
     erased = 0
     for name in board.scopes():
         with board.store.reading() as view:
-            cursors = view.cursors(name)
+            cursors = board.cursors(view, name)
             until = min(cursors.get(reader, 0) for reader in wanted)
             found = view.erasable(name, board.committee.count, until)
         if found:
             with board.store.writing() as store:
+                for reader in wanted:
+                    store.put_cursor(name, reader, cursors[reader])
                 for entry in found[:_AT_ONCE]:
                     _erase(store, name, entry.name)
             erased += min(len(found), _AT_ONCE)

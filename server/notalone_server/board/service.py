@@ -7,7 +7,7 @@ what it shows: a board that lies is found out, one that is silent is seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, ContextMismatch, StateConflict, VerificationFailed
 from notalone_crypto.messages.committee import ScopePolicy
@@ -54,6 +54,7 @@ class BoardService:
     signing_key: signing.SigningKey
     clock: Clock
     store: BoardStore
+    _read: dict[tuple[bytes, str], int] = field(init=False, default_factory=dict)  # scope, reader -> cursor
 
     # --- operators ---------------------------------------------------------------------------------
 
@@ -254,13 +255,23 @@ class BoardService:
             self._scope(view, scope_name)
             items = view.feed(scope_name, after, limit)
             # Nobody has stored what does not exist: else a reader could have the future erased.
-            moved = view.cursors(scope_name).get(reader, 0) < after and (
+            if self._read.get((scope_name, reader), 0) < after and (
                 items or view.feed(scope_name, after - 1, 0)
-            )
-        if moved:
-            with self.store.writing() as store:
-                store.put_cursor(scope_name, reader, after)
+            ):
+                self._read[scope_name, reader] = after
         return items
+
+    def cursors(self, view: Reading, scope_name: bytes) -> dict[str, int]:
+        """How far each reader has come, as known here and now.
+
+        Kept in memory and written down when something is erased by it: after a
+        restart every reader says it again with her next question.
+        """
+        found = view.cursors(scope_name)
+        for (name, reader), after in list(self._read.items()):
+            if name == scope_name:
+                found[reader] = max(after, found.get(reader, 0))
+        return found
 
     def log_update(self, index: int, from_size: int) -> LogUpdate:
         """The checkpoint in progress with proofs for somebody who verified `from_size` leaves."""

@@ -132,6 +132,8 @@ class SqlView(SqlLetters):
                 .order_by(table.c.sequence)
                 .limit(_PAGE)
             ).all()
+            if not sizes:
+                return tuple(taken)
             last, full = after, False
             for sequence, size in sizes:
                 limit -= size

@@ -7,10 +7,12 @@ lock, so that one rule of order holds whatever the database.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -23,6 +25,7 @@ from notalone_server.edge.redaction import log_exception
 
 _WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
 _READ_ONLY: Final = "notalone_read_only"
+_turns: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 _MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -64,8 +67,13 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def write(engine: Engine) -> Iterator[Connection]:
     """One transaction, alone among writers: committed at the end, undone by any exception."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
+    postgresql = engine.dialect.name == "postgresql"
+    with ExitStack() as stack:
+        if not postgresql:
+            # SQLite lets whoever comes second sleep for up to 100 ms; threads of one process need not.
+            stack.enter_context(_turns.setdefault(engine, threading.Lock()))
+        connection = stack.enter_context(engine.begin())
+        if postgresql:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _WRITERS})
         yield connection
 

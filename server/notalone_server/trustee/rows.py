@@ -79,6 +79,7 @@ class Differ:
     _sequences: dict[tuple[Place, int], tuple[Any, ...]] = field(default_factory=dict)
     _values: dict[tuple[Place, int], object] = field(default_factory=dict)
     _guards: dict[bytes, tuple[object, ...]] = field(default_factory=dict)
+    _pairs: dict[tuple[bytes, int], object] = field(default_factory=dict)
 
     def changes(self, memory: Memory) -> Iterator[Row]:
         """Rows to write. Call `settled` once they are durable."""
@@ -136,9 +137,14 @@ class Differ:
             return
         for position, groups in scope.groups.items():
             yield from self._sequence((name, Kind.GROUPS), position, groups, _CHUNK)
-        for position, (entries, found) in scope.searched.items():
+        for position, pair in scope.searched.items():
+            # The very pair that was written: a batch without news costs nothing, however much is stored.
+            if self._pairs.get((name, position)) is pair:
+                continue
+            entries, found = pair
             yield from self._sequence((name, Kind.SEARCHED), position, entries, _CHUNK)
             yield from self._sequence((name, Kind.FOUND), position, found, _CHUNK)
+            self._pairs[name, position] = pair
         self._guards[name] = guard
 
     def _batch(self, name: bytes, batch: CurrentBatch | None) -> Iterator[Row]:
@@ -165,7 +171,9 @@ class Differ:
         if before == fresh:
             return
         known = before or ()
-        for chunk in range(max(1, -(-max(len(known), len(fresh)) // size))):
+        grown = before is not None and fresh[: len(known)] == known
+        first = len(known) // size if grown else 0  # of the chunks that may differ
+        for chunk in range(first, max(1, -(-max(len(known), len(fresh)) // size))):
             part = fresh[chunk * size : (chunk + 1) * size]
             if before is None or part != known[chunk * size : (chunk + 1) * size]:
                 # An empty list at a number is another state than none.
