@@ -39,6 +39,7 @@ _SERVICES = (
     ("board", "notalone_server.board.commands"),
     ("issuer", "notalone_server.issuer.commands"),
     ("trustee", "notalone_server.trustee.commands"),
+    (None, "notalone_server.operators.commands"),  # policy, desk
     (None, "notalone_client.cli"),  # enrol, seal, status, ... stand beside the services
 )
 # Their libraries take seconds to load, which somebody who wants the demo need not wait for.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import os
 import re
 import socket
@@ -34,6 +36,7 @@ from notalone_crypto.suite import Tag
 from notalone_server.edge import database
 from notalone_server.edge.limits import AnonymousLimiter, make_token
 from notalone_server.edge.octets import MEDIA_TYPE, frame, pad, unframe, unpad
+from notalone_server.issuer import cards as cards_module
 from notalone_server.issuer import commands
 from notalone_server.issuer.app import build, open_issuer
 from notalone_server.issuer.live import LiveIssuer
@@ -725,6 +728,29 @@ def test_a_database_made_by_an_earlier_version_is_brought_forward(url: str) -> N
     store.save(store.load())
     assert [one.address for one in store.waiting_mail(0)] == ["member1@example.org"]
     engine.dispose()
+
+
+def test_a_sheet_is_neutral_and_takes_nothing_from_elsewhere() -> None:
+    """product.md: a card says where to type it; what it is for, nobody who finds it learns."""
+    made = tuple(f"AAAA-BBBB-CCCC-{number:04}" for number in range(19))
+    page = cards_module.sheet(made, 'https://b.example/c"<')
+    assert page.count("<main>") == 3
+    assert page.count("<section>") == 19
+    assert [page.index(card) for card in made] == sorted(page.index(card) for card in made)
+    assert "https://b.example/c&quot;&lt;" in page
+    assert not re.search(r"<script|<img|<link|src=|href=|url\(|@import", page)
+    for form in cards_module.Format:
+        text_of = cards_module.write(made, "b.example/c", form).decode("utf-8")
+        assert all(text_of.count(card) == 1 for card in made)
+        assert text_of.count("b.example/c") == 19
+        words = re.sub(r"<style>.*?</style>|<meta[^>]*>", "", text_of)
+        assert not re.search(
+            r"notalone|pas seule|violen|harc|harass|report|signal|victim|help|aide|universit",
+            words,
+            re.IGNORECASE,
+        )
+    rows = list(csv.reader(io.StringIO(cards_module.table(made, "a,b"))))
+    assert rows == [["code", "address"], *([card, "a,b"] for card in made)]
 
 
 # --- processes ----------------------------------------------------------------------------------------

@@ -39,12 +39,19 @@ def read_secret(path: Path, length: int | None = None) -> bytes:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Create the file with mode 0600, durably. Raises FileExistsError: a key is never overwritten."""
+    """Create the file with mode 0600, durably, whole or not at all.
+
+    Raises: FileExistsError: a key is never overwritten; another OSError when it cannot be written.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -16,7 +16,7 @@ from notalone_crypto.primitives import signing
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import write_secret
 from notalone_server.issuer.app import open_issuer, run
-from notalone_server.issuer.cards import sheet
+from notalone_server.issuer.cards import Format, write
 from notalone_server.issuer.settings import read_settings
 
 app = typer.Typer(help="The roll of one organisation.", no_args_is_help=True)
@@ -88,16 +88,17 @@ def run_service(config: Config) -> None:
 def cards(
     config: Config,
     count: Annotated[int, typer.Option(help="how many cards", min=1, max=10_000)],
-    out: Annotated[Path, typer.Option(help="the sheet to print (HTML); must not exist")],
+    out: Annotated[Path, typer.Option(help="the sheet to print; must not exist, gets mode 0600")],
+    form: Annotated[Format, typer.Option("--format", help="how to write it")] = Format.HTML,
 ) -> None:
-    """Make one-time cards and a sheet to print. Only their hashes are kept."""
+    """Make one-time cards and a sheet to print (A4, eight a page). Only their hashes are kept."""
     try:
         settings = read_settings(config)
         if out.exists():
             raise FileExistsError(f"{out} exists already")
         live = open_issuer(settings)
         made = live.change(lambda issuer: issuer.make_cards(count, system_randomness))
-        write_secret(out, sheet(made, settings.card_address).encode("utf-8"))
+        write_secret(out, write(made, settings.card_address, form))
     except (NotAloneError, OSError) as error:
         raise _fail(error) from error
     typer.echo(f"{count} cards in {out}. Print it, cut it, shuffle; note nothing; then delete the file.")

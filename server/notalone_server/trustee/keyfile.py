@@ -1,57 +1,28 @@
 """The operator's key file: everything secret of one trustee, under a passphrase.
 
-Owns the file's format, Argon2id and the permission checks. Refuses to know how
-keys are agreed and used. The file is JSON around one sealed value; nothing in
-clear but the parameters of Argon2id, which the sealing covers.
+Owns what is in it. Refuses to know how it is sealed (edge/sealedfile.py), and how
+keys are agreed and used.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-import argon2.low_level
-from nacl import bindings
-from nacl.exceptions import CryptoError
+from typing import Final
 
 from notalone_crypto.codec import Reader, Writer
-from notalone_crypto.errors import Code, Fault, MalformedInput, Misuse, NotAloneError
+from notalone_crypto.errors import Code, Fault, MalformedInput, Misuse
 from notalone_crypto.primitives import hpke, kem, signing
 from notalone_crypto.primitives.group import RISTRETTO255
 from notalone_crypto.primitives.pedersen import Share
 from notalone_crypto.protocol.ceremony import CeremonyKeys
 from notalone_crypto.protocol.keys import TrusteeSecrets
 from notalone_crypto.randomness import Randomness
-from notalone_server.edge.secretfile import read_secret
+from notalone_server.edge.sealedfile import Cost, read_passphrase, replace_file, seal, unseal
+
+__all__ = ["FORMAT", "Cost", "KeyFile", "read_key_file", "read_passphrase", "replace_file", "write_key_file"]
 
 FORMAT: Final = "notalone-trustee-key-1"
-MIN_PASSPHRASE: Final = 12
-SALT_LENGTH: Final = 16
-_NONCE_LENGTH: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-_MAX_FILE: Final = 1 << 20
-# What a file may ask of this machine, and the least it may be protected with (RFC 9106, section 4).
-_MEMORY_KIB: Final = range(19 * 1024, 4 * 1024 * 1024 + 1)
-_TIME: Final = range(1, 65)
-_LANES: Final = range(1, 65)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Argon2id's parameters. The default takes some tenths of a second and 256 MiB, once at each start."""
-
-    memory_kib: int = 256 * 1024
-    time: int = 3
-    lanes: int = 4
-
-    def check(self) -> None:
-        """Raise Misuse (the operator's fault) for too little protection or too much work."""
-        if self.memory_kib not in _MEMORY_KIB or self.time not in _TIME or self.lanes not in _LANES:
-            raise _operator(Code.RANGE, "the key file's Argon2id parameters are out of range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +81,11 @@ class KeyFile:
         return cls(index, committee, storage_key, keys, public, dealing, secrets, manifest)
 
 
-def read_passphrase(path: Path) -> bytes:
-    """The passphrase in a file of mode 0600, without the line end. Raises Misuse (the operator's fault)."""
-    phrase = read_secret(path).strip(b"\r\n")
-    if len(phrase) < MIN_PASSPHRASE:
-        raise _operator(Code.LENGTH, f"the passphrase in {path} is shorter than {MIN_PASSPHRASE} characters")
-    return phrase
-
-
 def write_key_file(
     path: Path, content: KeyFile, passphrase: bytes, randomness: Randomness, cost: Cost | None = None
 ) -> None:
     """Seal and write, whole or not at all; mode 0600. Replaces an earlier stage of the same trustee."""
-    chosen = cost or Cost()
-    chosen.check()
-    salt, nonce = randomness(SALT_LENGTH), randomness(_NONCE_LENGTH)
-    sealed = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        content.encode(), _header(chosen, salt), nonce, _derive(passphrase, salt, chosen)
-    )
-    document = {
-        "format": FORMAT,
-        "argon2id": {"memory_kib": chosen.memory_kib, "time": chosen.time, "lanes": chosen.lanes},
-        "salt": base64.b64encode(salt).decode(),
-        "sealed": base64.b64encode(nonce + sealed).decode(),
-    }
-    replace_file(path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+    replace_file(path, seal(FORMAT, content.encode(), passphrase, randomness, cost), 0o600)
 
 
 def read_key_file(path: Path, passphrase: bytes) -> KeyFile:
@@ -143,68 +94,8 @@ def read_key_file(path: Path, passphrase: bytes) -> KeyFile:
     Raises: Misuse (the operator's fault) for wrong permissions, a wrong
     passphrase, a changed file or one of another kind, each with its sentence.
     """
-    data = read_secret(path)
-    try:
-        document: Any = json.loads(data) if len(data) <= _MAX_FILE else None
-        cost = Cost(*(int(document["argon2id"][name]) for name in ("memory_kib", "time", "lanes")))
-        salt = base64.b64decode(document["salt"], validate=True)
-        sealed = base64.b64decode(document["sealed"], validate=True)
-        known = document["format"] == FORMAT
-    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
-        raise _operator(Code.MISUSE, f"{path} is not a trustee's key file") from error
-    if not known:
-        raise _operator(Code.VERSION, f"{path} is a key file of another format")
-    cost.check()
-    if len(salt) != SALT_LENGTH or len(sealed) < _NONCE_LENGTH:
-        raise _operator(Code.MISUSE, f"{path} is not a trustee's key file")
-    try:
-        content = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            sealed[_NONCE_LENGTH:],
-            _header(cost, salt),
-            sealed[:_NONCE_LENGTH],
-            _derive(passphrase, salt, cost),
-        )
-    except CryptoError as error:
-        raise _operator(
-            Code.DECRYPTION, f"{path} does not open: the passphrase is wrong or the file was changed"
-        ) from error
+    content = unseal(FORMAT, "trustee's", path, passphrase)
     try:
         return KeyFile.decode(content)
     except MalformedInput as error:
-        raise _operator(Code.MISUSE, f"{path} holds no trustee's keys") from error
-
-
-def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file durably, whole or not at all; a crash leaves the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _derive(passphrase: bytes, salt: bytes, cost: Cost) -> bytes:
-    return argon2.low_level.hash_secret_raw(
-        passphrase, salt, cost.time, cost.memory_kib, cost.lanes, 32, argon2.low_level.Type.ID
-    )
-
-
-def _header(cost: Cost, salt: bytes) -> bytes:
-    return f"{FORMAT} {cost.memory_kib} {cost.time} {cost.lanes} {salt.hex()}".encode()
-
-
-def _operator(code: Code, detail: str) -> NotAloneError:
-    return Misuse(code, detail, fault=Fault.OPERATOR)
+        raise Misuse(Code.MISUSE, f"{path} holds no trustee's keys", fault=Fault.OPERATOR) from error
