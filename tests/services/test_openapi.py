@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import uvicorn
 from tests.support.interfaces import Interface, every_interface
 from tools import openapi as tool
 
+from notalone_client import OtherVersion, transport
 from notalone_server.edge import octets, openapi, problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -341,3 +344,33 @@ def test_allow_names_every_method_of_an_address(interfaces: dict[str, Interface]
 def test_a_problem_that_nobody_registered_cannot_be_described() -> None:
     with pytest.raises(KeyError):
         openapi.problems("teapot")
+
+
+def test_the_sdk_names_the_problem_when_a_service_speaks_another_version(
+    interfaces: dict[str, Interface], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP-22: a client of version 2 before a real service of version 1."""
+    server = uvicorn.Server(uvicorn.Config(interfaces["issuer"].app, port=0, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    client = transport.SyncTransport({"issuer": f"http://127.0.0.1:{port}"})
+    asked = [
+        transport.Request("issuer", "GET", "/v1/snapshots"),
+        transport.Request(
+            "issuer", "POST", "/v1/codes", b"x" * 512, interfaces["issuer"].opener("", "", b"")
+        ),
+    ]
+    try:
+        assert client.send(asked[0]).status == 200
+        monkeypatch.setattr(transport, "MEDIA_TYPE", "application/vnd.notalone.v2+octets")
+        for request, status in zip(asked, (406, 415), strict=True):
+            with pytest.raises(OtherVersion) as caught:
+                client.send(request)
+            assert caught.value.status == status
+    finally:
+        client.close()
+        server.should_exit = True
+        thread.join(10)

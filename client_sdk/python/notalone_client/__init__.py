@@ -10,6 +10,7 @@ from notalone_client.desk import AsyncDesk, Desk, create_desk_key
 from notalone_client.errors import (
     ClientError,
     NotSafe,
+    OtherVersion,
     Refused,
     Unavailable,
     UnexpectedAnswer,
@@ -26,7 +27,7 @@ from notalone_crypto.messages.contact import Choice, Stage
 
 __all__ = [
     "AsyncClient", "AsyncDesk", "Choice", "Client", "ClientError", "Conversation", "Desk", "DeskMatch",
-    "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe", "OwnFiling", "Phrase",
-    "Refused", "Sealed", "Stage", "Trust", "Unavailable", "UnexpectedAnswer", "WrongPhrase",
+    "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe", "OtherVersion", "OwnFiling",
+    "Phrase", "Refused", "Sealed", "Stage", "Trust", "Unavailable", "UnexpectedAnswer", "WrongPhrase",
     "create_desk_key",
 ]  # fmt: skip

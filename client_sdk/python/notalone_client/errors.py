@@ -26,6 +26,10 @@ class Refused(ClientError):
         self.code = code
 
 
+class OtherVersion(Refused):
+    """The service speaks another version of the interface: it or this program needs an update first."""
+
+
 class UnexpectedAnswer(ClientError):
     """An answer that no honest service gives: too large, of another type or shape."""
 

@@ -17,7 +17,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from notalone_client.errors import ClientError, NotSafe, Refused, Unavailable, UnexpectedAnswer
+from notalone_client.errors import (
+    ClientError,
+    NotSafe,
+    OtherVersion,
+    Refused,
+    Unavailable,
+    UnexpectedAnswer,
+)
 from notalone_crypto.codec import Reader
 from notalone_crypto.primitives import signing
 from notalone_crypto.randomness import Randomness
@@ -30,6 +37,7 @@ LARGE: Final = 32 * 1024 * 1024
 TIMEOUT: Final = 30.0
 _HOUR: Final = 3600
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_OTHER_VERSION: Final = frozenset({406, 415})
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -92,7 +100,11 @@ def frame(*messages: bytes) -> bytes:
 
 
 def pad(message: bytes, block: int) -> bytes:
-    """One frame, then zeros up to a multiple of `block` bytes."""
+    r"""One frame, then zeros up to a multiple of `block` bytes.
+
+    >>> pad(b"ab", 8)
+    b'\x00\x00\x00\x02ab\x00\x00'
+    """
     framed = frame(message)
     return framed + bytes(-len(framed) % block)
 
@@ -133,6 +145,12 @@ def check_address(address: str) -> str:
     """The base address of a service. Raises: NotSafe for clear text off this machine.
 
     An onion address may go without TLS: its transport is encrypted to the service's own key.
+
+    >>> check_address("https://board.example.org/")
+    'https://board.example.org'
+    >>> check_address("http://board.example.org")
+    Traceback (most recent call last):
+    notalone_client.errors.NotSafe: without TLS everybody on the way could read and change what is sent
     """
     parts = urlsplit(address)
     host = parts.hostname or ""
@@ -150,7 +168,11 @@ def _url(addresses: Mapping[str, str], request: Request) -> str:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    fixed = {"User-Agent": "notalone", "Accept": "*/*", "Accept-Encoding": "identity"}
+    fixed = {
+        "User-Agent": "notalone",
+        "Accept": f"{MEDIA_TYPE}, application/json, text/plain",
+        "Accept-Encoding": "identity",
+    }
     if request.body is not None:
         fixed["Content-Type"] = MEDIA_TYPE
     return {**fixed, **request.headers}
@@ -169,7 +191,7 @@ def _checked(request: Request, status: int, media_type: str, body: bytes) -> Ans
             pass
     if status in _BUSY:
         raise Unavailable(f"the {request.service} cannot answer now ({status})")
-    raise Refused(status, problem, code)
+    raise (OtherVersion if status in _OTHER_VERSION else Refused)(status, problem, code)
 
 
 @dataclass(slots=True)
@@ -187,7 +209,10 @@ class SyncTransport:
         )
 
     def send(self, request: Request) -> Answer:
-        """The answer, read up to its limit. Raises: Unavailable, Refused, UnexpectedAnswer."""
+        """The answer, read up to its limit.
+
+        Raises: Unavailable, Refused (OtherVersion: nothing helps but an update), UnexpectedAnswer.
+        """
         url = _url(self.addresses, request)
         try:
             with self._client.stream(
