@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from tests.support import postgres
 from tests.support.stories import Story, plan
 
 from notalone_crypto.errors import NotAloneError
@@ -88,6 +89,7 @@ class Processes:
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     kills: int = 0
     next_kill: float = 0.0
+    cluster: str = ""  # a PostgreSQL server; SQLite files otherwise
 
     def configure(self, index: int) -> None:
         place = self.folder / str(index)
@@ -110,6 +112,7 @@ class Processes:
             f'scopes = ["{deployment.plan.scope_name}"]\n'
             f'approved_policies = ["{deployment.policy.fingerprint.hex()}"]\n'
             f"operations_port = {operations_port(index)}\npoll_seconds = 0.05\nlongest_wait_polls = 4\n"
+            + (f'database = "{postgres.new_database(self.cluster)}"\n' if self.cluster else "")
         )
 
     def start(self, index: int) -> None:
@@ -192,15 +195,29 @@ def story(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Story:
     return Story(Deployment(chosen, b"processes", clock=RealClock()))
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def processes(request: pytest.FixtureRequest, story: Story, tmp_path: Path) -> Iterator[Processes]:
+    cluster = request.getfixturevalue("cluster") if request.param == "postgresql" else ""
+    made = Processes(tmp_path, story, 0, cluster=cluster)
+    yield made
+    made.stop()
+
+
 def test_killed_at_random_instants_they_post_the_same_bytes_and_lose_nothing(
-    story: Story, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    story: Story, monkeypatch: pytest.MonkeyPatch, processes: Processes
 ) -> None:
     deployment = story.deployment
     scope = deployment.policy.scope
     recorded = Recorded()
     recorded.watch(deployment.board, monkeypatch)
     with serving(build(deployment.board, deployment.signed_manifest).app) as port:
-        processes = Processes(tmp_path, story, port)
+        processes.port = port
 
         def run_batch(self: Deployment, rounds: int = 0) -> None:
             before = self._closed_batches()
@@ -214,28 +231,25 @@ def test_killed_at_random_instants_they_post_the_same_bytes_and_lose_nothing(
             until(lambda: self._closed_batches() > before + 1, "a batch closes: " + processes.logs(), step)
 
         monkeypatch.setattr(Deployment, "run_batch", run_batch)
-        try:
-            for index in deployment.secrets:
-                processes.configure(index)
-                processes.start(index)
-            until(lambda: deployment.board.scope_record(scope).active, "the policy is cosigned")
-            deployment.enrol([f"person {number}" for number in range(36)])
-            story.file(0, {1: 0}, 2, peers=True)
-            story.file(1, {1: 0}, 2, peers=True)
-            story.file(2, {1: 1}, 3)
-            wait_accepted(story, processes)
-            story.batch()
-            story.withdraw(2)
-            story.file(3, {1: 0}, 2)
-            wait_accepted(story, processes)
-            story.batch()
-            assert story.observed() == story.expected, processes.logs()
-            assert len(story.expected) > 2
-            assert processes.kills > 1
-            check_operator_port(processes)
-            stop_gracefully(processes)
-        finally:
-            processes.stop()
+        for index in deployment.secrets:
+            processes.configure(index)
+            processes.start(index)
+        until(lambda: deployment.board.scope_record(scope).active, "the policy is cosigned")
+        deployment.enrol([f"person {number}" for number in range(36)])
+        story.file(0, {1: 0}, 2, peers=True)
+        story.file(1, {1: 0}, 2, peers=True)
+        story.file(2, {1: 1}, 3)
+        wait_accepted(story, processes)
+        story.batch()
+        story.withdraw(2)
+        story.file(3, {1: 0}, 2)
+        wait_accepted(story, processes)
+        story.batch()
+        assert story.observed() == story.expected, processes.logs()
+        assert len(story.expected) > 2
+        assert processes.kills > 1
+        check_operator_port(processes)
+        stop_gracefully(processes)
     contents = recorded.contents(deployment)
     assert {kind for _, kind, _ in contents} >= {FeedKind.ROUND_ONE, FeedKind.ROUND_TWO, FeedKind.PLAN_VOTE}
     assert all(len(variants) == 1 for variants in contents.values())
@@ -280,6 +294,43 @@ def stop_gracefully(processes: Processes) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     assert '"stopped"' in (processes.folder / "1.log").read_text()
+
+
+def test_a_second_process_on_one_database_says_so_and_the_first_goes_on(processes: Processes) -> None:
+    """Attack or accident: a service started twice, a forgotten container."""
+    processes.port = 9  # nobody listens there; the lock comes first
+    processes.configure(1)
+    processes.start(1)
+    first = processes.running[1]
+
+    def works() -> bool:
+        assert first.poll() is None, processes.logs()
+        try:
+            return (
+                "notalone_trustee_board_unreachable_total"
+                in httpx.get(f"http://127.0.0.1:{operations_port(1)}/metrics").text
+            )
+        except httpx.HTTPError:
+            return False
+
+    until(works, "the first one runs")
+    log = (processes.folder / "second.log").open("wb+")
+    config = processes.folder / "1" / "trustee.toml"
+    command = [sys.executable, "-c", START, "run", "--config", str(config)]
+    with log:
+        second = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": PATHS}, stdout=log, stderr=log, timeout=120, check=False
+        )
+        log.seek(0)
+        said = log.read().decode()
+    assert second.returncode == 2, said
+    assert "another trustee process runs on this database; stop it first" in said
+    assert works()
+    first.kill()
+    first.wait()
+    processes.start(1)  # a killed one leaves the place free
+    first = processes.running[1]
+    until(works, "it runs again")
 
 
 # --- a board that lost or changed its past ------------------------------------------------------------------

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import FastAPI, Request, Response
+import sqlalchemy as sa
+from fastapi import FastAPI, Query, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_crypto.primitives.hashing import digest
@@ -18,18 +21,21 @@ from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.suite import Tag
 from notalone_server.edge import database, process, redaction
 from notalone_server.edge.clock import system_clock
+from notalone_server.edge.lock import StillOurs, exclusive
 from notalone_server.edge.metrics import Metrics, operations_app
+from notalone_server.edge.openapi import answers_text
 from notalone_server.edge.rng import system_randomness
 from notalone_server.trustee import page
 from notalone_server.trustee.board_client import HttpBoard
 from notalone_server.trustee.ceremony import read_signed_manifest
 from notalone_server.trustee.keyfile import KeyFile, read_key_file, read_passphrase
-from notalone_server.trustee.ports import Clock
+from notalone_server.trustee.ports import Clock, StoreUnavailable
 from notalone_server.trustee.service import TrusteeService
 from notalone_server.trustee.settings import TrusteeSettings, read_settings
 from notalone_server.trustee.store import SqlStore
 from notalone_server.trustee.worker import COUNTERS, GAUGES, Worker
 
+Language = Annotated[str, Query(description="`fr` for French; English otherwise.", examples=["fr"])]
 _CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
@@ -52,11 +58,24 @@ def scope_name(instance: str, name: str) -> bytes:
     return digest(Tag.POLICY, b"scope", instance.encode(), name.encode())
 
 
-def assemble(settings: TrusteeSettings, clock: Clock = system_clock) -> Worker:
+def open_database(settings: TrusteeSettings) -> sa.Engine:
+    """The database, migrated. Raises StoreUnavailable."""
+    engine = database.open_engine(settings.database_url())
+    try:
+        database.migrate(engine, "trustee")
+    except SQLAlchemyError as error:
+        raise StoreUnavailable(
+            "the database takes no migration: check that it runs, free space, permissions and its version"
+        ) from error
+    return engine
+
+
+def assemble(
+    settings: TrusteeSettings, clock: Clock = system_clock, still_ours: StillOurs = lambda: True
+) -> Worker:
     """Open everything the settings name; the database is read before the board is asked anything."""
     committee, own, secrets = load_keys(settings)
-    engine = database.open_engine(settings.database_url())
-    database.migrate(engine, "trustee")
+    engine = open_database(settings)
     store = SqlStore(engine, own.storage_key, system_randomness)
     board = HttpBoard(
         settings.board, committee.fingerprint, own.index, own.keys.signing_key, clock, system_randomness
@@ -64,6 +83,8 @@ def assemble(settings: TrusteeSettings, clock: Clock = system_clock) -> Worker:
     approved = frozenset(bytes.fromhex(one) for one in settings.approved_policies)
 
     def build() -> TrusteeService:
+        if not still_ours():
+            raise StoreUnavailable("the database is away, or another trustee process took it meanwhile")
         return TrusteeService(committee, secrets, board, store, clock, system_randomness, approved)
 
     instance = committee.manifest.parameters.instance
@@ -85,8 +106,15 @@ def operations(worker: Worker, clock: Clock, title: str) -> FastAPI:
         answer.headers["Content-Security-Policy"] = _CSP
         return answer
 
-    @app.get("/")
-    def status(lang: str = "") -> Response:
+    @app.get(
+        "/",
+        tags=["operations"],
+        summary="The status page",
+        responses=answers_text("In plain words.", "<!doctype html>", "text/html"),
+        response_class=Response,
+    )
+    def status(lang: Language = "") -> Response:
+        """For the operator: what this trustee does, and what to do when it does not."""
         language = "fr" if lang == "fr" else "en"
         return Response(page.render(worker, clock(), title, language), media_type="text/html; charset=utf-8")
 
@@ -97,15 +125,17 @@ def run(config: Path) -> None:
     """Run one trustee until it is told to stop. Raises NotAloneError, StoreRefused when it cannot start."""
     settings = read_settings(config)
     redaction.configure("trustee")
-    worker = assemble(settings)
-    committee, own, _ = load_keys(settings)
-    title = committee.manifest.parameters.trustees[own.index - 1]
-    loop = process.Periodic("trustee", settings.poll_seconds, worker.step)
-    try:
-        process.serve_operations(
-            operations(worker, system_clock, title),
-            (settings.operations_host, settings.operations_port),
-            [loop],
-        )
-    finally:
-        worker.stop()
+    # Two with the same keys would answer the same question with different bytes.
+    with exclusive(settings.database_url(), "trustee") as still_ours:
+        worker = assemble(settings, still_ours=still_ours)
+        committee, own, _ = load_keys(settings)
+        title = committee.manifest.parameters.trustees[own.index - 1]
+        loop = process.Periodic("trustee", settings.poll_seconds, worker.step)
+        try:
+            process.serve_operations(
+                operations(worker, system_clock, title),
+                (settings.operations_host, settings.operations_port),
+                [loop],
+            )
+        finally:
+            worker.stop()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from notalone_server.trustee.worker import Condition, Worker
+from notalone_server.trustee.worker import Condition, Halt, Worker
 
 _CONDITIONS: Final = {
     "en": {
@@ -53,12 +53,77 @@ _CONDITIONS: Final = {
         Condition.HALTED: ("ARRÊT. Une personne doit agir.", ""),
     },
 }
-_HALTED_FR: Final = (
-    "Le tableau (« board ») montre un passé différent de celui que cette instance connaît, un autre tiers a "
-    "triché, ou la base de données a été modifiée ; le message ci-dessous dit lequel. Plus rien n’est signé. "
-    "Gardez la base de données telle quelle, appelez les opérateurs des autres tiers et celui du tableau, "
-    "puis redémarrez cette instance quand tous sont d’accord."
-)
+# What happened, then what to do; docs/operators.md and docs/operateurs.md say the same in the same words.
+HALTS: Final = {
+    "en": {
+        Halt.ROLLBACK: (
+            "The board no longer shows items that this trustee already handled: it was restored from an old copy, or it shows different pasts to different trustees.",
+            (
+                "Leave every database as it is.",
+                "The board's operator finds the newest state (replica, archive) and restores that.",
+                "All operators agree by telephone. Then restart this trustee: it compares again, and goes on if everything is there.",
+                "If the newest state does not exist any more, there is no repair: say so publicly, begin a new committee, and ask reporters to file again.",
+            ),
+        ),
+        Halt.FORK: (
+            "The board's log contradicts what this trustee cosigned before: it was forked.",
+            (
+                "Keep this trustee's database as evidence.",
+                "Compare the newest checkpoints with the other operators, by telephone.",
+                "Trust the board's operator no more until it is explained. Restart only when all agree which log is the true one.",
+            ),
+        ),
+        Halt.TRUSTEE: (
+            "A trustee sent something that contradicts its own commitment or signature; the message below says which, if it can be told.",
+            (
+                "Call its operator: it may be a fault, a second running copy, or an intruder.",
+                "Restart only when all operators agree.",
+            ),
+        ),
+        Halt.DATABASE: (
+            "This trustee's database does not fit its key file, somebody changed it, or another process writes to it.",
+            (
+                "See whether this trustee runs twice, and whether its settings name the right files. If so, put that right and start again.",
+                "Otherwise treat the machine as broken into: keep database and key file as they are, and tell the other operators.",
+                "Do not start from an older copy of the database.",
+            ),
+        ),
+    },
+    "fr": {
+        Halt.ROLLBACK: (
+            "Le tableau (« board ») ne montre plus des éléments que cette instance a déjà traités : il a été restauré d’une vieille copie, ou il montre des passés différents à des tiers différents.",
+            (
+                "Ne touchez à aucune base de données.",
+                "L’opérateur du tableau retrouve l’état le plus récent (réplica, archive) et le restaure.",
+                "Tous les opérateurs se mettent d’accord au téléphone. Puis redémarrez cette instance : elle compare de nouveau, et continue si tout est là.",
+                "Si l’état le plus récent n’existe plus, rien ne se répare : dites-le publiquement, formez un nouveau comité, et demandez de déposer de nouveau.",
+            ),
+        ),
+        Halt.FORK: (
+            "Le registre du tableau contredit ce que cette instance a déjà cosigné : il a bifurqué.",
+            (
+                "Gardez la base de données de cette instance comme preuve.",
+                "Comparez au téléphone les derniers points de contrôle (« checkpoints ») avec les autres opérateurs.",
+                "Ne faites plus confiance à l’opérateur du tableau tant que ce n’est pas expliqué. Ne redémarrez que si tous s’accordent sur le vrai registre.",
+            ),
+        ),
+        Halt.TRUSTEE: (
+            "Un tiers a envoyé quelque chose qui contredit son propre engagement ou sa signature ; le message ci-dessous dit lequel, si cela peut se savoir.",
+            (
+                "Appelez son opérateur : ce peut être une panne, une seconde copie en marche, ou un intrus.",
+                "Ne redémarrez que si tous les opérateurs sont d’accord.",
+            ),
+        ),
+        Halt.DATABASE: (
+            "La base de données de cette instance ne va pas avec son fichier de clés, quelqu’un l’a modifiée, ou un autre processus y écrit.",
+            (
+                "Voyez si cette instance tourne deux fois, et si ses réglages nomment les bons fichiers. Si c’est cela, corrigez et redémarrez.",
+                "Sinon, considérez la machine comme piratée : gardez base de données et fichier de clés tels quels, et prévenez les autres opérateurs.",
+                "Ne redémarrez pas depuis une copie plus ancienne de la base.",
+            ),
+        ),
+    },
+}
 _PHASES: Final = {
     "en": {
         "idle": "waiting for the next batch",
@@ -109,8 +174,10 @@ def render(worker: Worker, now: int, name: str, language: str) -> str:
     words = _WORDS[language]
     condition, detail = worker.condition, worker.detail
     headline, advice = _CONDITIONS[language][condition]
-    if condition == Condition.HALTED and language == "fr":
-        advice = _HALTED_FR
+    todo = ""
+    if worker.halt is not None:
+        advice, steps = HALTS[language][worker.halt]
+        todo = "<ol>" + "".join(f"<li>{escape(step)}" for step in steps) + "</ol>"
     contact = (
         words["contact"].format(max(0, now - worker.last_contact)) if worker.last_contact else words["never"]
     )
@@ -124,6 +191,6 @@ def render(worker: Worker, now: int, name: str, language: str) -> str:
         f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta http-equiv="refresh" content="10">'
         f"<title>{words['title']}</title><style>{_STYLE}</style>"
         f"<p>{words['other']}</p><h1>{words['title']}: {escape(name)}</h1>"
-        f'<h2 id="condition">{headline}</h2><p>{advice}</p>{shown}<p>{contact}</p>'
+        f'<h2 id="condition">{headline}</h2><p>{escape(advice)}</p>{todo}{shown}<p>{contact}</p>'
         f"<table><tr><th>{words['scope']}<th>{words['batches']}<th>{words['phase']}{rows}</table>"
     )

@@ -55,10 +55,15 @@ head = sa.Table(
 )
 
 _TAMPERED: Final = (
-    "the database does not fit this trustee's key file, or somebody changed it. Nothing was started. Do not "
-    "delete it: keep a copy, tell the other operators, and restore the newest backup of database and key file"
+    "the database does not fit this trustee's key file, or somebody changed it. Nothing was started. "
+    "Check that the settings name the right database and key file. Otherwise treat the machine as broken "
+    "into: keep both as they are, tell the other operators, and do not start from an older copy, which would "
+    "answer with other values what this trustee answered already"
 )
-_SHARED: Final = "another process uses this trustee's database; exactly one may"
+_SHARED: Final = (
+    "another process writes to this trustee's database; exactly one may. Stop it; if nobody of yours started "
+    "it, treat the machine as broken into"
+)
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from typing import Final
 
-from notalone_crypto.errors import NotAloneError
+from notalone_crypto.errors import Code, NotAloneError
 from notalone_server.edge.metrics import Metrics
 from notalone_server.edge.redaction import log, log_exception
 from notalone_server.trustee.ports import BoardUnreachable, Clock, StoreRefused, StoreUnavailable
@@ -33,6 +34,26 @@ class Condition(StrEnum):
     NO_STORE = "no_store"
     FAILING = "failing"
     HALTED = "halted"
+
+
+@unique
+class Halt(StrEnum):
+    """Why a person has to act."""
+
+    ROLLBACK = "rollback"
+    FORK = "fork"
+    TRUSTEE = "trustee"
+    DATABASE = "database"
+
+
+# One line for whoever reads the log before the page; docs/operators.md has the whole list.
+_ACTIONS: Final = {
+    Halt.ROLLBACK: "keep every database; have the board restored to its newest state; then restart",
+    Halt.FORK: "keep the database as evidence; compare checkpoints with the other operators",
+    Halt.TRUSTEE: "call the operator of the trustee that is named; restart when all agree",
+    Halt.DATABASE: "look for a second process or wrong files; otherwise treat the machine as broken into",
+}
+_HALTS: Final = {Code.ROLLBACK: Halt.ROLLBACK, Code.CONSISTENCY: Halt.FORK, Code.FORK: Halt.FORK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,7 @@ class Worker:
     longest_wait: int = 64
     condition: Condition = field(init=False, default=Condition.STARTING)
     detail: str = field(init=False, default="")
+    halt: Halt | None = field(init=False, default=None)
     last_contact: int = field(init=False, default=0)
     views: tuple[ScopeView, ...] = field(init=False, default=())
     _service: TrusteeService | None = field(init=False, default=None)
@@ -83,7 +105,7 @@ class Worker:
             self._failed(Condition.NO_STORE, str(error), "store_failures_total")
         except StoreRefused as error:
             self._service = None
-            self._halt(str(error))
+            self._halt(str(error), Halt.DATABASE)
         except Exception as error:  # noqa: BLE001 - as after a crash: read again what is stored
             self._service = None
             log_exception("poll failed", error)
@@ -108,7 +130,8 @@ class Worker:
                 self.metrics.count("polls_total")
                 if service.halted:
                     self._look(service)
-                    self._halt(service.halted)
+                    code = service.halted.split(":", 1)[0]
+                    self._halt(service.halted, _HALTS.get(code, Halt.TRUSTEE))  # type: ignore[call-overload]
                     return
             for _ in range(moved):
                 self.metrics.count("items_total")
@@ -141,7 +164,7 @@ class Worker:
         self._failures += 1
         self._skip = min(2 ** min(self._failures, 16), self.longest_wait) - 1
 
-    def _halt(self, reason: str) -> None:
-        self.condition, self.detail = Condition.HALTED, reason
+    def _halt(self, reason: str, halt: Halt) -> None:
+        self.condition, self.detail, self.halt = Condition.HALTED, reason, halt
         self.metrics.put("halted", 1)
-        log().error("halted", kind=reason.split(":", 1)[0][:40])
+        log().error("halted", kind=halt.value, code=reason.split(":", 1)[0][:40], action=_ACTIONS[halt])
