@@ -369,7 +369,7 @@ def test_introduction_by_somebody_who_is_not_the_desk() -> None:
     before = alma.talk(berthe), desk.talk(berthe), alma.talk(desk)
     for receiver in (alma, desk):
         way = berthe.channel(receiver)
-        letter = way.outgoing.seal(content, berthe.randomness)
+        letter = way.outgoing.seal(content, way.hand, berthe.randomness)
         berthe.boxes.letters[way.outgoing_address].append(letter)
     pretended = Channel.between(COMMITTEE, SCOPE, mallory.key, End.desk(mallory.key.public), alma.end)
     letter = pretended.seal(content, mallory.randomness)
@@ -435,3 +435,50 @@ def test_cards_released_after_a_match_lead_to_one_channel() -> None:
     consent = LetterContent(LetterKind.CONSENT, 1, stage=1)
     letter = ways[0].seal(consent, world.randomness)
     assert ways[1].open_incoming([letter]) == ways[0].open_outgoing([letter]) == (consent,)
+
+
+# --- what the other end may do to her own side ------------------------------------------------------
+
+
+def test_the_other_makes_her_consent_and_her_words() -> None:
+    """[CONTACT-13] Both ends have both directions' keys: without her hand in it, nothing counts as hers.
+
+    Else the other agrees in her name, reads on, and puts words into her own history.
+    """
+    alma, berthe = people("alma", "berthe")
+    berthe.choose(alma, Choice.SHARE_CONTACT)
+    berthe.post(alma, LetterContent(LetterKind.TEXT, 2, text=b"read me"))
+    before = alma.talk(berthe)
+    way = berthe.channel(alma)
+    agreed = LetterContent(LetterKind.CONSENT, 1, stage=2)
+    invented = LetterContent(LetterKind.TEXT, 2, text=b"he did nothing")
+    for content in (agreed, invented):
+        letter = way.incoming.seal(content, way.hand, berthe.randomness)
+        assert way.incoming.open_letter(letter) == content, "it is a perfect letter but for the hand"
+        alma.boxes.letters[way.incoming_address].append(letter)
+    assert alma.talk(berthe) == before
+    assert before.stage_open == Stage.NOTHING
+    # Her own true letter under another content, and her nonce with it, are no better.
+    alma.choose(berthe, Choice.WRITE)
+    true = alma.boxes.letters[way.incoming_address][-1]
+    now = alma.talk(berthe)
+    assert now.stage_open == Stage.WRITE
+    key = derive(way.incoming.key, Tag.LETTER, true[:32])
+    changed = true[:32] + aead.seal(key, way.incoming_address, padding.pad(agreed.encode(), 1024))
+    alma.boxes.letters[way.incoming_address].append(changed)
+    assert alma.talk(berthe) == now
+
+
+def test_her_letter_to_one_is_not_hers_to_another() -> None:
+    """[CONTACT-13] The hand covers the address: what she wrote to Berthe is not to Chloé."""
+    alma, berthe, chloe = people("alma", "berthe", "chloe")
+    alma.choose(berthe, Choice.SHARE_CONTACT)
+    to_berthe, to_chloe = alma.channel(berthe), alma.channel(chloe)
+    true = alma.boxes.letters[to_berthe.outgoing_address][-1]
+    content = to_berthe.outgoing.open_letter(true)
+    nonce_and_hand = true[:32]
+    key = derive(to_chloe.outgoing.key, Tag.LETTER, nonce_and_hand)
+    moved = nonce_and_hand + aead.seal(key, to_chloe.outgoing_address, padding.pad(content.encode(), 1024))
+    alma.boxes.letters[to_chloe.outgoing_address].append(moved)
+    assert to_chloe.outgoing.open_letter(moved) == content
+    assert alma.talk(chloe).mine == Stage.NOTHING

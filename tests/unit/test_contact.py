@@ -64,7 +64,7 @@ def test_letters_come_back_and_have_one_size(content: LetterContent) -> None:
     """[CONTACT-5]"""
     assert LetterContent.decode(content.encode()) == content
     box = people("a")[0].notebook.box
-    letter = box.seal(content, SeededStream(b"salt"))
+    letter = box.seal(content, bytes(32), SeededStream(b"salt"))
     assert len(letter) == wire.LETTER_LENGTH == 1104
     assert box.open_letter(letter) == content
 
@@ -185,7 +185,7 @@ def test_a_channel_needs_two_ends_and_the_own_key() -> None:
 def test_every_letter_of_one_content_has_its_own_key() -> None:
     alma, berthe = people("alma", "berthe")
     box, text = alma.channel(berthe).outgoing, LetterContent(LetterKind.TEXT, 1, text=b"the same")
-    one, two = (box.seal(text, alma.randomness) for _ in range(2))
+    one, two = (box.seal(text, bytes(32), alma.randomness) for _ in range(2))
     assert one != two
     assert not set(zip(*[iter(one[64:])] * 16, strict=False)) & set(zip(*[iter(two[64:])] * 16, strict=False))
     assert box.open_all([one, two]) == (text,)
@@ -205,7 +205,7 @@ def test_kinds_go_only_their_way() -> None:
     ):
         with pytest.raises(Misuse):
             sender.channel(receiver).seal(content, alma.randomness)
-        forced = sender.channel(receiver).outgoing.seal(content, alma.randomness)
+        forced = sender.channel(receiver).outgoing.seal(content, alma.notebook.hand, alma.randomness)
         assert receiver.channel(sender).open_incoming([forced]) == ()
     letter = desk.channel(alma).seal(introduced, desk.randomness)
     assert alma.channel(desk).open_incoming([letter]) == (introduced,)

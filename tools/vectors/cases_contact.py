@@ -119,12 +119,14 @@ def _channels(book: Book, world: Deployment) -> None:
     back = book.good("channel-other-end", "contact.channel", **{**given, **turned})
     if (there["outgoing_address"], there["incoming_key"]) != (back["incoming_address"], back["outgoing_key"]):
         raise ValueError("the two ends do not compute one channel")
-    seen = set(there.values())
+    hand = there["hand"]  # her own key's, whatever the channel
+    seen = set(there.values()) - {hand}
     for name, changed in {
         "scope": {"scope": bytes(32)}, "other-own-entry": {"entry": b"\x03" * 32},
         "copied-card": {"other_entry": b"\x03" * 32}, "desk": {"other_entry": NOBODY},
     }.items():  # fmt: skip
-        found = set(book.good(f"channel-{name}", "contact.channel", **{**given, **changed}).values())
+        made = book.good(f"channel-{name}", "contact.channel", **{**given, **changed})
+        found = set(made.values()) - {hand}
         if found & seen:
             raise ValueError(f"{name} is not in the derivation")
         seen |= found
@@ -138,7 +140,7 @@ def _channels(book: Book, world: Deployment) -> None:
 
 def _letters(book: Book) -> None:
     stream = SeededStream(b"vectors/contact/letters")
-    address, key = stream(32), stream(32)
+    address, key, hand = stream(32), stream(32), stream(32)
     contents = {
         "consent": LetterContent(LetterKind.CONSENT, 1, stage=1),
         "longest": LetterContent(LetterKind.TEXT, 2, text=b"w" * wire.MAX_TEXT),
@@ -148,12 +150,17 @@ def _letters(book: Book) -> None:
     }
     made: Table = {}
     for name, content in contents.items():
-        made = book.good(f"seal-{name}", "contact.seal", address=address, key=key, content=content.encode(),
-                         salt=stream(32))  # fmt: skip
+        made = book.good(f"seal-{name}", "contact.seal", address=address, key=key, hand=hand,
+                         content=content.encode(), nonce=stream(16))  # fmt: skip
         opened = book.good(f"open-{name}", "contact.open", address=address, key=key, letter=made["letter"])
         if opened["content"] != content.encode().hex():
             raise ValueError("a letter opens to something else")
     letter = book.share("letter", made["letter"])
+    own = book.good("open-own", "contact.open_own", address=address, key=key, hand=hand, letter=letter)
+    if own != opened:
+        raise ValueError("her own letter opens to something else")
+    book.bad("open-own-other-hand", "signature.invalid", "contact.open_own", address=address, key=key,
+             hand=key, letter=letter)  # fmt: skip
     for at in (0, 31, 32, 63, 64, 500, wire.LETTER_LENGTH - 1):
         book.bad(f"open-flipped-{at}", "seal.decryption", "contact.open", address=address, key=key,
                  letter=letter, flipped=at)  # fmt: skip

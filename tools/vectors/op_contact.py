@@ -34,6 +34,7 @@ def keys(phrase: bytes, instance: str, issuer_key: bytes, quota_tag: bytes, alia
         "card": wire.ReplyCard(key.public, alias).encode(),
         "notebook_address": notebook.address,
         "notebook_key": notebook.box.key,
+        "notebook_hand": notebook.hand,
     }
 
 
@@ -57,14 +58,21 @@ def channel(
         "outgoing_key": made.outgoing.key,
         "incoming_address": made.incoming.address,
         "incoming_key": made.incoming.key,
+        "hand": made.hand,
     }
 
 
 @operation("contact.seal")
-def seal(address: bytes, key: bytes, content: bytes, salt: bytes) -> Table:
-    """A letter of one direction; `salt` stands for 32 fresh random bytes."""
+def seal(address: bytes, key: bytes, hand: bytes, content: bytes, nonce: bytes) -> Table:
+    """A letter of one direction; `nonce` stands for 16 fresh random bytes."""
     box = contact.Box(address, key)
-    return {"letter": box.seal(LetterContent.decode(content), lambda length: salt[:length])}
+    return {"letter": box.seal(LetterContent.decode(content), hand, lambda length: nonce[:length])}
+
+
+@operation("contact.open_own")
+def open_own(address: bytes, key: bytes, hand: bytes, letter: bytes) -> Table:
+    """The content of a letter that this hand wrote."""
+    return {"content": contact.Box(address, key).open_own(letter, hand).encode()}
 
 
 @operation("contact.open")

@@ -18,7 +18,9 @@ from notalone_crypto.messages.wire import U8, U32, Hash, HpkeKey, Message, Text,
 from notalone_crypto.suite import HASH_LENGTH
 
 MAX_ALIAS: Final = 200  # UTF-8 bytes
-SALT_LENGTH: Final = 32
+NONCE_LENGTH: Final = 16
+HAND_LENGTH: Final = 16  # by which she alone knows her own letters again
+SALT_LENGTH: Final = NONCE_LENGTH + HAND_LENGTH
 LETTER_PLAINTEXT_LENGTH: Final = 1024  # padded
 LETTER_LENGTH: Final = SALT_LENGTH + LETTER_PLAINTEXT_LENGTH + 48  # the committing AEAD's overhead
 # What is left of the padded plaintext: 4 bytes of padding prefix, 3 of version and type, 42 of fields.

@@ -10,14 +10,17 @@ not open; order and repetition change nothing here; so it can only withhold.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, Misuse, NotAloneError, StateConflict, VerificationFailed
 from notalone_crypto.messages.contact import (
+    HAND_LENGTH,
     LETTER_LENGTH,
     LETTER_PLAINTEXT_LENGTH,
     NOBODY,
+    NONCE_LENGTH,
     SALT_LENGTH,
     LetterContent,
     LetterKind,
@@ -97,9 +100,14 @@ class Box:
     address: bytes = field(repr=False)
     key: bytes = field(repr=False)
 
-    def seal(self, content: LetterContent, randomness: Randomness) -> bytes:
-        """LETTER_LENGTH bytes, whatever is inside. `randomness` must be fresh: see `aead.seal`."""
-        salt = randomness(SALT_LENGTH)
+    def seal(self, content: LetterContent, hand: bytes, randomness: Randomness) -> bytes:
+        """LETTER_LENGTH bytes, whatever is inside; `hand` (32 bytes) is the writer's alone.
+
+        The salt is a fresh nonce and a code that only its writer can make or check.
+        Attack: both ends have this box's key, so the other could agree in her name.
+        """
+        nonce = randomness(NONCE_LENGTH)
+        salt = nonce + self._hand(hand, nonce, content)
         key = derive(self.key, Tag.LETTER, salt)
         plaintext = padding.pad(content.encode(), LETTER_PLAINTEXT_LENGTH)
         return salt + aead.seal(key, self.address, plaintext)
@@ -115,15 +123,29 @@ class Box:
         key = derive(self.key, Tag.LETTER, letter[:SALT_LENGTH])
         return LetterContent.decode(padding.unpad(aead.open_sealed(key, self.address, letter[SALT_LENGTH:])))
 
-    def open_all(self, letters: Iterable[bytes]) -> tuple[LetterContent, ...]:
-        """Every content in `letters`, once and in one order, whatever the board did to them."""
+    def open_own(self, letter: bytes, hand: bytes) -> LetterContent:
+        """As `open_letter`, for what `hand` wrote. Raises: VerificationFailed (signature.invalid), too."""
+        content = self.open_letter(letter)
+        nonce, written = letter[:NONCE_LENGTH], letter[NONCE_LENGTH:SALT_LENGTH]
+        if not hmac.compare_digest(written, self._hand(hand, nonce, content)):
+            raise VerificationFailed(Code.SIGNATURE, "a letter in another hand")
+        return content
+
+    def open_all(self, letters: Iterable[bytes], hand: bytes | None = None) -> tuple[LetterContent, ...]:
+        """Every content in `letters`, once and in one order, whatever the board did to them.
+
+        With `hand` (32 bytes), only what that hand wrote.
+        """
         found = set()
         for letter in letters:
             try:
-                found.add(self.open_letter(letter))
+                found.add(self.open_letter(letter) if hand is None else self.open_own(letter, hand))
             except NotAloneError:
                 continue  # the board may put anything into a mailbox
         return ordered(found)
+
+    def _hand(self, hand: bytes, nonce: bytes, content: LetterContent) -> bytes:
+        return derive(hand, Tag.LETTER, b"hand", self.address, nonce, content.encode(), length=HAND_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +156,7 @@ class Channel:
     other: End
     outgoing: Box
     incoming: Box
+    hand: bytes = field(repr=False)  # 32 bytes that the other end does not have
 
     @classmethod
     def between(
@@ -163,7 +186,8 @@ class Channel:
             high.key,
             high.entry,
         )
-        return cls(own, other, _direction(root, own, other), _direction(root, other, own))
+        hand = derive(own_key.secret, Tag.LETTER, b"hand")
+        return cls(own, other, _direction(root, own, other), _direction(root, other, own), hand)
 
     @property
     def outgoing_address(self) -> bytes:
@@ -179,11 +203,11 @@ class Channel:
         """A letter for `outgoing_address`. Raises: Misuse for a kind that does not go this way."""
         if not _goes(content, self.own):
             raise Misuse(Code.MISUSE, "a letter of this kind does not go this way")
-        return self.outgoing.seal(content, randomness)
+        return self.outgoing.seal(content, self.hand, randomness)
 
     def open_outgoing(self, letters: Iterable[bytes]) -> tuple[LetterContent, ...]:
         """What she wrote herself, found again from her words."""
-        return tuple(one for one in self.outgoing.open_all(letters) if _goes(one, self.own))
+        return tuple(one for one in self.outgoing.open_all(letters, self.hand) if _goes(one, self.own))
 
     def open_incoming(self, letters: Iterable[bytes]) -> tuple[LetterContent, ...]:
         """What the other wrote; everything else in the mailbox is passed over."""
@@ -195,6 +219,7 @@ class Notebook:
     """Notes to herself about one filing: a mailbox that follows from her words alone."""
 
     box: Box
+    hand: bytes = field(repr=False)
 
     @classmethod
     def of(cls, member: Member, tag: bytes) -> Notebook:
@@ -204,7 +229,8 @@ class Notebook:
             Box(
                 derive(key, Tag.MAILBOX, b"notebook", b"address", tag),
                 derive(key, Tag.LETTER, b"notebook", b"key", tag),
-            )
+            ),
+            derive(key, Tag.LETTER, b"notebook", b"hand", tag),
         )
 
     @property
@@ -216,11 +242,11 @@ class Notebook:
         """A note for `address`. Raises: Misuse for any other kind."""
         if content.kind != LetterKind.NOTE:
             raise Misuse(Code.MISUSE, "a notebook holds notes only")
-        return self.box.seal(content, randomness)
+        return self.box.seal(content, self.hand, randomness)
 
     def open(self, letters: Iterable[bytes]) -> tuple[LetterContent, ...]:
         """Her notes."""
-        return tuple(one for one in self.box.open_all(letters) if one.kind == LetterKind.NOTE)
+        return tuple(one for one in self.box.open_all(letters, self.hand) if one.kind == LetterKind.NOTE)
 
 
 def ordered(contents: Iterable[LetterContent]) -> tuple[LetterContent, ...]:
