@@ -13,8 +13,19 @@ from typing import Annotated
 
 import typer
 
+from notalone_server.edge.clock import system_clock
+from notalone_server.edge.rng import system_randomness
 from notalone_server.trustee.ceremony import read_policy
-from notalone_server.trustee.ceremony_commands import ceremony, steps, told
+from notalone_server.trustee.ceremony_commands import (
+    BAD_INPUT,
+    KeyPath,
+    Memory,
+    PhrasePath,
+    ceremony,
+    steps,
+    told,
+)
+from notalone_server.trustee.keyfile import Cost, read_passphrase
 
 app = typer.Typer(help="One trustee: the key ceremony, and the worker.", no_args_is_help=True)
 app.add_typer(steps)
@@ -53,3 +64,55 @@ def run(config: Annotated[Path, typer.Option(help="the trustee's settings (TOML)
     with told():
         # Here, so that a ceremony needs no web server and no database.
         importlib.import_module("notalone_server.trustee.app").run(config)
+
+
+@app.command()
+def check(config: Annotated[Path, typer.Option(help="the trustee's settings (TOML)")]) -> None:
+    """Look at everything a start needs, and at the clocks; nothing is started or changed."""
+    with told():
+        checkup = importlib.import_module("notalone_server.trustee.checkup")
+        wrong = 0
+        for finding in checkup.examine(config, system_clock):
+            wrong += not finding.good
+            typer.echo(f"{'ok   ' if finding.good else 'WRONG'} {finding.what:<9} {finding.detail}")
+        if wrong:
+            raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def repeat(config: Annotated[Path, typer.Option(help="the settings of a trustee that is stopped")]) -> None:
+    """Post the current and the last batch's messages again, byte for byte, for a board that lost them."""
+    with told():
+        upkeep = importlib.import_module("notalone_server.trustee.upkeep")
+        settings = importlib.import_module("notalone_server.trustee.settings").read_settings(config)
+        done = upkeep.repeat(settings)
+        for one in done:
+            typer.echo(f"{one.scope}: {one.messages} messages " + ("posted" if one.arrived else "stored"))
+        if not done:
+            typer.echo("Nothing to repeat: this trustee took part in no batch yet.")
+        if not all(one.arrived for one in done):
+            typer.echo("notalone: the board does not answer; they are posted at the next start", err=True)
+            raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def passphrase(
+    key_file: KeyPath,
+    passphrase_file: PhrasePath,
+    new_passphrase_file: Annotated[Path, typer.Option(help="the new one; mode 0600")],
+    memory: Memory = 256,
+) -> None:
+    """Put the key file under another passphrase, at once; nothing is kept that opens with the old one."""
+    with told():
+        importlib.import_module("notalone_server.trustee.upkeep").change_passphrase(
+            key_file,
+            read_passphrase(passphrase_file),
+            read_passphrase(new_passphrase_file),
+            system_randomness,
+            Cost(memory * 1024),
+        )
+        typer.echo(f"{key_file} now opens with {new_passphrase_file} alone: put it where the settings look.")
+        typer.echo(
+            "Copies made before, and what a disk or snapshot kept, still open with the old passphrase:"
+        )
+        typer.echo("destroy them, and make a new copy for the safe.")
