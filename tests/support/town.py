@@ -45,9 +45,9 @@ class Serving:
 class Town:
     """Everything that runs, with time that passes only when told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan | None = None) -> None:
         self.clients: list[Client] = []
-        self.deployment = Deployment(Plan(declared=60), seed=b"sdk")
+        self.deployment = Deployment(plan or Plan(declared=60), seed=b"sdk")
         one = self.deployment
         limits = {"bits": 4, "per_second": 100_000}
         limiter = AnonymousLimiter(one.committee.fingerprint, one.clock, **limits)  # type: ignore[arg-type]
@@ -99,6 +99,8 @@ class Town:
         return client
 
     def stop(self) -> None:
+        while self.clients:
+            self.clients.pop().close()
         self.http.close()
         self.board.stop()
         self.issuer.stop()

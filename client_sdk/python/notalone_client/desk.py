@@ -27,6 +27,12 @@ def create_desk_key(path: Path, randomness: Randomness = system_randomness) -> b
     """Make a desk's key on the counsellors' own machine; the 32-byte public key is for the scope's rules.
 
     The file is readable by its owner alone and never overwritten. Raises: FileExistsError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     public = create_desk_key(Path(folder) / "desk.key")
+    ...     read_desk_key(Path(folder) / "desk.key").public == public
+    True
     """
     key = generate_key(randomness)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -62,6 +68,10 @@ def read_desk_key(path: Path) -> HpkePrivateKey:
     return HpkePrivateKey(secret)
 
 
+def _opened(key: Path | HpkePrivateKey) -> HpkePrivateKey:
+    return key if isinstance(key, HpkePrivateKey) else read_desk_key(key)
+
+
 class _Calls:
     """What a desk can do. Each is documented where its steps are."""
 
@@ -79,7 +89,7 @@ class Desk(_Calls, Blocking[Counsellor]):
     def __init__(
         self,
         trust: Trust,
-        key_file: Path,
+        key: Path | HpkePrivateKey,
         *,
         board: str,
         proxy: str | None = None,
@@ -90,7 +100,8 @@ class Desk(_Calls, Blocking[Counsellor]):
 
         Args:
             trust: the pinned fingerprint of the committee and the scope.
-            key_file: the desk's private key, as `create_desk_key` made it.
+            key: the desk's private key: a file as `create_desk_key` made it, or the key itself where
+                the application opened it, for example from a file under a passphrase.
             board: the board's address, https (http on this machine or to an onion address).
             proxy: for example `socks5://127.0.0.1:9050`; none is taken from the environment.
             clock: seconds since 1970.
@@ -100,7 +111,7 @@ class Desk(_Calls, Blocking[Counsellor]):
             Misuse: a key file that others may read, or that holds no key.
             NotSafe: an address without TLS that is not on this machine.
         """
-        session = Counsellor(trust=trust, key=read_desk_key(key_file), clock=clock, randomness=randomness)
+        session = Counsellor(trust=trust, key=_opened(key), clock=clock, randomness=randomness)
         super().__init__(session, board, None, proxy)
 
 
@@ -110,7 +121,7 @@ class AsyncDesk(_Calls, Asynchronous[Counsellor]):
     def __init__(
         self,
         trust: Trust,
-        key_file: Path,
+        key: Path | HpkePrivateKey,
         *,
         board: str,
         proxy: str | None = None,
@@ -118,5 +129,5 @@ class AsyncDesk(_Calls, Asynchronous[Counsellor]):
         randomness: Randomness = system_randomness,
     ) -> None:
         """As `Desk`."""
-        session = Counsellor(trust=trust, key=read_desk_key(key_file), clock=clock, randomness=randomness)
+        session = Counsellor(trust=trust, key=_opened(key), clock=clock, randomness=randomness)
         super().__init__(session, board, None, proxy)

@@ -75,7 +75,10 @@ class Returning(Filer):
     """Somebody who filed, on any device."""
 
     def find(self) -> Steps[tuple[OwnFiling, ...]]:
-        """Her filings of every period in which one may still be alive, from the phrase alone."""
+        """Her filings of every period in which one may still be alive, from the phrase alone.
+
+        By batch, those that wait for one last.
+        """
         return tuple(one.filing for one in (yield from self._known()))
 
     def status(self, *sealed: Sealed) -> Steps[tuple[FilingStatus, ...]]:
@@ -114,6 +117,8 @@ class Returning(Filer):
             for tag in mine:
                 one = yield from self._state(world, OwnFiling(period, tag))
                 found.append(one)
+        # Places are used in random order: the batch is the only thing that tells old from new.
+        found.sort(key=lambda one: (one.filing.period, one.batch or 1 << 32, one.filing.quota_tag))
         return tuple(found)
 
     def _state(self, world: World, filing: OwnFiling) -> Steps[FilingStatus]:
