@@ -23,11 +23,7 @@ for party in board issuer trustee1 trustee2 trustee3; do
     [ ! -e "$live/$party/database-password" ] || continue
     password="$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')"
     printf '%s' "$password" > "$live/$party/database-password.postgres"
-    if [ "$party" = issuer ]; then
-        printf 'database:5432:*:notalone:%s\n' "$password" > "$live/$party/database-password"
-    else
-        printf '%s' "$password" > "$live/$party/database-password"
-    fi
+    printf '%s' "$password" > "$live/$party/database-password"
     give "$live/$party/database-password" "$service"
     give "$live/$party/database-password.postgres" "$postgres"
 done

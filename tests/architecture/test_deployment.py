@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -16,14 +18,17 @@ import pytest
 import yaml
 from tests.support import postgres
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from notalone_crypto.errors import NotAloneError
 from notalone_crypto.messages.committee import ScopePolicy
-from notalone_crypto.primitives import hpke, signing
+from notalone_crypto.primitives import signing
 from notalone_demo.cli import app
 from notalone_server.board.settings import load
 from notalone_server.edge.rng import system_randomness
+from notalone_server.edge.secretfile import write_secret
 from notalone_server.issuer.settings import read_settings as issuer_settings
+from notalone_server.operators.commands import app as operators
 from notalone_server.trustee.settings import read_settings as trustee_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +135,21 @@ def test_only_the_proxies_and_tor_reach_the_internet() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
 
 
+def test_a_way_to_the_mail_server_is_the_issuers_alone() -> None:
+    document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.mail.yml").read_text("utf-8"))
+    assert set(document["services"]) == {"issuer"}
+    added = set(document["services"]["issuer"]["networks"])
+    assert added - networks("issuer") == set(document["networks"])
+    assert not added & {name for one in SERVICES if one != "issuer" for name in networks(one)} - {
+        "issuer-front",
+        "issuer-data",
+    }
+    settings = (DEPLOY / "issuer.toml").read_text("utf-8")
+    for one in document["services"]["issuer"]["secrets"]:
+        assert f"/run/secrets/{one['target']}" in settings
+        assert document["secrets"][one["source"]]["file"].startswith("./deploy/live/issuer/")
+
+
 def test_names_in_the_compose_file_resolve() -> None:
     document = compose()
     for name, service in SERVICES.items():
@@ -166,7 +186,7 @@ def test_settings_name_the_files_that_compose_mounts() -> None:
         service = SERVICES[party]
         mounted = {f"/run/secrets/{one['target']}" for one in service["secrets"]}
         mounted |= {one["target"] for one in service["configs"]}
-        named = set(re.findall(r'"(/[^"]+)"', active)) | set(service.get("environment", {}).values())
+        named = set(re.findall(r'"(/[^"]+)"', active))
         assert named == mounted - {"/etc/notalone/settings.toml"}, party
 
 
@@ -187,7 +207,7 @@ def test_example_settings_load_with_the_services_own_classes() -> None:
 def test_the_mail_section_of_the_example_loads_too(tmp_path: Path) -> None:
     text = (DEPLOY / "issuer.toml").read_text("utf-8")
     start = text.index("# [mail]")
-    text = text[:start] + text[start:].replace("# ", "")
+    text = text[:start] + re.sub(r"^# ", "", text[start:], flags=re.MULTILINE)
     (tmp_path / "issuer.toml").write_text(text.replace('"cards" ', '"email" '), "utf-8")
     settings = issuer_settings(tmp_path / "issuer.toml")
     assert settings.mail is not None
@@ -334,19 +354,56 @@ def test_every_metric_in_the_guides_exists() -> None:
     assert named == known
 
 
-def test_the_guides_policy_is_one(tmp_path: Path) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", GUIDES[0].read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 1
-    (tmp_path / "policy.py").write_text(blocks[0], "utf-8")
-    issuer, desk = signing.generate_key(system_randomness), hpke.generate_key(system_randomness)
-    keys = [issuer.verify_key.hex(), desk.public.hex()]
-    subprocess.run(
-        [sys.executable, str(tmp_path / "policy.py"), *keys, str(tmp_path / "policy.bin")],
-        check=True,
-        env={"PYTHONPATH": str(ROOT / "crypto"), "PATH": ""},
-    )
+def in_order(guide: Path, beginning: tuple[str, ...]) -> list[list[str]]:
+    """The guide's fenced commands that begin so, as words."""
+    fences = re.findall(r"^```\w*\n(.*?)^```", guide.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [shlex.split(line) for fence in fences for line in fence.splitlines()]
+    return [words for words in lines if tuple(words[: len(beginning)]) == beginning]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_the_guides_make_a_desks_key_and_a_policy(
+    guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line for desk and policy, in the guide's order; only the two keys are filled in between."""
+    monkeypatch.chdir(tmp_path)
+    write_secret(tmp_path / "passphrase", b"twelve or more characters")
+    issuer = signing.generate_key(system_randomness)
+    said = ""
+    lines = in_order(guide, ("notalone", "desk")) + in_order(guide, ("notalone", "policy"))
+    assert len(lines) >= 4
+    for words in lines:
+        done = CliRunner().invoke(operators, words[1:])
+        assert done.exit_code == 0, done.output
+        said += done.output
+        if words[1:3] == ["policy", "init"]:
+            desk_key = re.search(r"desk key \(for the policy\): ([0-9a-f]{64})", said)
+            assert desk_key is not None
+            rules = Path(words[3]).read_text("utf-8")
+            rules = rules.replace('issuer_key = ""', f'issuer_key = "{issuer.verify_key.hex()}"')
+            Path(words[3]).write_text(rules.replace('key = ""', f'key = "{desk_key[1]}"'), "utf-8")
     policy = ScopePolicy.decode((tmp_path / "policy.bin").read_bytes())
     assert policy.organisations[0].issuer_key == issuer.verify_key
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_the_guides_copies_of_an_sqlite_database_are_made_and_restored(guide: Path, tmp_path: Path) -> None:
+    lines = [words for words in in_order(guide, ("python3", "deploy/copies.py")) if "://" not in words[3]]
+    assert [words[2] for words in lines] == ["backup", "restore"]
+    database = tmp_path / lines[0][3]
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE kept (value)")
+        connection.commit()
+    for words in lines:
+        subprocess.run(
+            [sys.executable, str(ROOT / words[1]), *words[2:]], check=True, cwd=tmp_path, capture_output=True
+        )
+        if words[2] == "backup":
+            with contextlib.closing(sqlite3.connect(database)) as connection:
+                connection.execute("DROP TABLE kept")
+                connection.commit()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
 def test_the_probe_tells_an_answer_from_none() -> None:
