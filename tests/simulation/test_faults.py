@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.support.stories import PEOPLE, Story, plan
 
-from notalone_crypto.errors import NotAloneError
+from notalone_crypto.errors import Code, NotAloneError
 from notalone_crypto.messages.committee import ReleaseMode
+from notalone_crypto.messages.evaluation import BatchPlan
+from notalone_crypto.messages.feed import FeedItem, FeedKind
 from notalone_crypto.protocol import file, withdraw
 from notalone_crypto.protocol.state import Outgoing, Phase
-from notalone_demo.simulation.network import Faults
+from notalone_demo.simulation.network import Faults, Link
 from notalone_demo.simulation.people import Reporter, make_report
+from notalone_server.trustee.service import MAX_BAD_POLLS
 
 
 def faults(seed: int, **chances: float) -> Faults:
@@ -161,6 +164,56 @@ def _with_a_bad_bundle(story: Story, reporter: Reporter) -> file.SealedReport:
     bundles = (sealed.filing.bundles[0], sealed.filing.bundles[0], sealed.filing.bundles[2])
     filing = file.sign_filing(replace(sealed.filing, bundles=bundles), sealed.owner.signing_key)
     return file.SealedReport(filing, sealed.header, sealed.owner)
+
+
+@pytest.mark.parametrize("times", [1, MAX_BAD_POLLS - 1])
+def test_a_plan_damaged_on_its_way_is_read_again(times: int) -> None:
+    """A changed number looks like another past; one that stays so is one (next test)."""
+    story = Story.begin(plan(3, 2, (2, 3)), b"damage")
+    story.file(0, {1: 0}, 2, peers=True)
+    story.file(1, {1: 0}, 2, peers=True)
+    _plans_of_another_past(story, 2, times)
+    story.batch()
+    assert story.observed() == story.expected
+    assert not story.deployment.trustees[2].halted
+
+
+def test_a_plan_of_another_past_that_stays_halts_before_anything_after_it_is_handled() -> None:
+    story = Story.begin(plan(3, 2, (2, 3)), b"past")
+    story.file(0, {1: 0}, 2, peers=True)
+    _plans_of_another_past(story, 2, 1000)
+    with pytest.raises(NotAloneError):
+        story.deployment.run_batch(rounds=3 * MAX_BAD_POLLS)
+    halted = story.deployment.trustees[2]
+    assert halted.halted.startswith(Code.ROLLBACK)
+    scope = story.deployment.policy.scope
+    feed = story.deployment.board.feed(scope, 0)
+    planned = next(item.sequence for item in feed if item.kind == FeedKind.PLAN)
+    assert halted.durable.done[scope] < planned < feed[-1].sequence
+    assert not any(number > planned for number in halted.durable.handled[scope])
+
+
+def _plans_of_another_past(story: Story, index: int, times: int) -> None:
+    """The next plans that this trustee reads carry a number too low."""
+    link = story.deployment.links[index]
+    left = iter(range(times))
+
+    def feed(scope: bytes, after: int) -> tuple[FeedItem, ...]:
+        items = link.feed(scope, after)
+        if any(item.kind == FeedKind.PLAN for item in items) and next(left, None) is not None:
+            return tuple(_renumbered(item) if item.kind == FeedKind.PLAN else item for item in items)
+        return items
+
+    class Past(Link):
+        def feed(self, scope: bytes, after: int) -> tuple[FeedItem, ...]:
+            return feed(scope, after)
+
+    story.deployment.trustees[index].board = Past(link.board, link.faults)
+
+
+def _renumbered(item: FeedItem) -> FeedItem:
+    made = BatchPlan.decode(item.payload)
+    return replace(item, payload=replace(made, number=made.number + 7).encode())
 
 
 class FaultyDeployment(RuleBasedStateMachine):

@@ -56,7 +56,7 @@ def test_expired_entries_are_those_of_a_full_look_whatever_came_and_left() -> No
 
 
 def test_new_entries_are_found_at_the_end_and_a_departure_is_noticed() -> None:
-    live = {name: 0 for name in (b"a", b"b", b"c", b"d")}
+    live = dict.fromkeys((b"a", b"b", b"c", b"d"), 0)
     assert latest(live, {b"a", b"b"}) == [b"c", b"d"]
     assert latest(live, set(live)) == []
     assert latest(live, set()) == [b"a", b"b", b"c", b"d"]

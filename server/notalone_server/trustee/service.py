@@ -120,7 +120,7 @@ class TrusteeService:
         self._quiet[scope_name] = IDLE_POLLS if waiting else quiet
         done = 0
         while waiting and not self.halted:
-            left = [item for item in waiting if not self._handle(scope_name, item)]
+            left = self._handle_in_order(scope_name, waiting)
             done += len(waiting) - len(left)
             if len(left) == len(waiting):
                 self._give_up_on_old(scope_name, left)
@@ -155,6 +155,20 @@ class TrusteeService:
         scope = self.machine.state.scopes.get(scope_name)
         return Phase.IDLE if scope is None else scope.phase
 
+    def _handle_in_order(self, scope_name: bytes, waiting: list[FeedItem]) -> list[FeedItem]:
+        """Those of `waiting` that are not done with.
+
+        What comes after an item of another past may be of that past, too. It waits until the item,
+        perhaps only damaged on its way, was read again.
+        """
+        left: list[FeedItem] = []
+        for place, item in enumerate(waiting):
+            if not self._handle(scope_name, item):
+                left.append(item)
+                if self._last_codes.get(item.sequence) == Code.ROLLBACK:
+                    return left + waiting[place + 1 :]
+        return left
+
     def _handle(self, scope_name: bytes, item: FeedItem) -> bool:
         """One item: whether it is done with. State and posts are stored before anything is posted."""
         if self.halted:
@@ -166,9 +180,6 @@ class TrusteeService:
             self._save()
             return False
         except NotAloneError as error:
-            if error.code == Code.ROLLBACK:
-                self.halted = f"{Code.ROLLBACK}: {ROLLED_BACK}"
-                self._save()
             self._last_codes[item.sequence] = error.code
             return False
         self._done_with(scope_name, item.sequence, _mark(item))
@@ -204,6 +215,8 @@ class TrusteeService:
             limit = MAX_EARLY_POLLS if code in _TOO_EARLY else MAX_BAD_POLLS
             if attempts[item.sequence] >= limit and code in _PROVEN:
                 self.halted = f"{code}: {FORKED}"
+            elif attempts[item.sequence] >= limit and code == Code.ROLLBACK:
+                self.halted = f"{code}: {ROLLED_BACK}"
             elif attempts[item.sequence] >= limit:
                 self.durable.refusals.append((item.sequence, code.value))
                 self._done_with(scope_name, item.sequence, b"")
