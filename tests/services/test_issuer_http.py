@@ -41,7 +41,7 @@ from notalone_server.issuer import commands
 from notalone_server.issuer.app import build, open_issuer
 from notalone_server.issuer.live import LiveIssuer
 from notalone_server.issuer.ports import Letter, LetterDelayed, LetterKind, LetterRefused, MailKind
-from notalone_server.issuer.publish import Workers
+from notalone_server.issuer.publish import HttpBoard, Workers
 from notalone_server.issuer.service import IssuerService, Rules
 from notalone_server.issuer.settings import read_settings
 from notalone_server.issuer.store import SqlIssuerStore, metadata
@@ -271,6 +271,31 @@ def test_a_kill_between_any_two_steps_loses_nothing_that_was_answered(cards: Set
     assert cards.workers.push() == 1  # the newest only
     assert set(cards.board.got[-1].places) == {member.place for member in members}
     assert cards.workers.push() == 0
+
+
+def test_an_issuer_from_an_old_copy_says_so_in_its_log(cards: Setup) -> None:
+    """The board refuses a roll older than the one it knows; nobody would find out why from a bare failure."""
+    from structlog.testing import capture_logs  # noqa: PLC0415
+
+    conflict, context = ({"type": f"urn:notalone:problem:{name}"} for name in ("conflict", "context"))
+    answers = iter(
+        (httpx.Response(204), httpx.Response(409, json=conflict), httpx.Response(409, json=context))
+    )
+    transport = httpx.MockTransport(lambda _: next(answers))
+    with httpx.Client(transport=transport, base_url="http://127.0.0.1") as client:
+        board = HttpBoard(client, SCOPE)
+        cards.workers = Workers(cards.live, board, cards.postbox, cards.randomness)
+        said = []
+        for expected in (1, None, None):
+            assert cards.enrol(cards.cards(1)[0]).status_code == 200
+            with capture_logs() as lines:
+                if expected is None:
+                    with pytest.raises(ConnectionError):
+                        cards.workers.push()
+                else:
+                    assert cards.workers.push() == expected
+            said.append([line["event"] for line in lines])
+    assert said == [[], ["the board knows a newer roll: this database is an old copy"], []]
 
 
 def test_cards_made_by_another_process_work_in_the_running_one(cards: Setup) -> None:

@@ -39,6 +39,9 @@ class HttpBoard:
             answer = self.client.post(path, content=data, headers={"Content-Type": MEDIA_TYPE})
         except httpx.HTTPError as error:
             raise ConnectionError("the board does not answer") from error
+        if answer.status_code == httpx.codes.CONFLICT and b"conflict" in answer.content:
+            # A snapshot of ours with this number or a later one is there: this database forgot it.
+            log().error("the board knows a newer roll: this database is an old copy")
         if answer.status_code != httpx.codes.NO_CONTENT:
             raise ConnectionError(f"the board answered {answer.status_code}")
 
