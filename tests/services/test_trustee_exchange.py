@@ -195,6 +195,7 @@ def test_single_steps_over_the_exchange_are_the_same_ceremony(machines: Machines
 
 
 def test_a_wrong_word_is_asked_again_and_a_wrong_fingerprint_is_never_signed(machines: Machines) -> None:
+    """HTTP-26."""
     answers = iter(["abandon", spoken.words(bytes(32), "english"), spoken.groups(bytes(32))])
     with ThreadPoolExecutor(3) as pool:
         others = [pool.submit(outcome, partial(machines.join, i, lambda _: "", 5)) for i in (2, 3)]
@@ -213,7 +214,7 @@ def test_a_wrong_word_is_asked_again_and_a_wrong_fingerprint_is_never_signed(mac
 
 
 def test_attack_an_exchange_that_equivocates_is_seen_in_the_words(tmp_path: Path) -> None:
-    """It plays trustees 2 and 3 to the first, and the first to the others; every message is well signed."""
+    """HTTP-26: it plays 2 and 3 to the first, and the first to the others; every message is well signed."""
     machines = Machines(tmp_path, new_agreement(tmp_path / "agreed"))
     with ExitStack() as stack:
         worlds = {}
@@ -322,6 +323,7 @@ def another_ceremony(tmp_path: Path) -> Machines:
 def test_attack_messages_of_another_ceremony_are_refused(
     machines: Machines, lying: Lying, tmp_path: Path, kind: str
 ) -> None:
+    """HTTP-25."""
     other = another_ceremony(tmp_path)
     replayed = (kept(other) / f"{kind}-2").read_bytes()
     if kind != "keys":
@@ -333,6 +335,7 @@ def test_attack_messages_of_another_ceremony_are_refused(
 
 
 def test_attack_messages_of_another_place_are_refused(machines: Machines, lying: Lying) -> None:
+    """HTTP-25."""
     machines.everybody(Ceremony.keys)
     machines.part(1).public.folder.joinpath("keys-2").unlink(missing_ok=True)
     lying.replaced = {"keys-2": (kept(machines) / "keys-3").read_bytes()}
@@ -343,6 +346,7 @@ def test_attack_messages_of_another_place_are_refused(machines: Machines, lying:
 def test_attack_an_exchange_that_replaces_a_key_is_caught_by_who_saw_the_first(
     machines: Machines, lying: Lying, index: int
 ) -> None:
+    """HTTP-25."""
     machines.everybody(Ceremony.keys)
     machines.client(1).pull(machines.part(1))
     _, other = protocol.create_keys(machines.agreement.parameters, index, system_randomness)
@@ -354,6 +358,7 @@ def test_attack_an_exchange_that_replaces_a_key_is_caught_by_who_saw_the_first(
 def test_attack_a_damaged_message_is_not_taken_for_its_senders(
     machines: Machines, lying: Lying, kind: str
 ) -> None:
+    """HTTP-25."""
     machines.everybody(Ceremony.keys, Ceremony.deal, Ceremony.confirm)
     machines.client(3).pull(machines.part(3))
     aloud = machines.part(3).manifest().fingerprint.hex()
@@ -421,6 +426,7 @@ def own_key(machines: Machines, index: int) -> signing.SigningKey:
 
 
 def test_attack_a_fourth_party_cannot_post_as_trustee_2(machines: Machines) -> None:
+    """HTTP-24."""
     machines.everybody(Ceremony.keys)
     part = machines.part(2)
     machines.client(2).pull(part)
@@ -458,6 +464,7 @@ def test_attack_a_stranger_who_takes_a_place_first_stops_the_ceremony_and_learns
 
 
 def test_the_first_message_stays_and_the_same_again_is_welcome(machines: Machines) -> None:
+    """HTTP-24."""
     machines.step(1, Ceremony.keys)
     key, first = own_key(machines, 1), (kept(machines) / "keys-1").read_bytes()
     assert post(machines, "keys-1", first, key) == 204

@@ -31,6 +31,7 @@ def test_words_and_digits_are_heard_as_what_was_read(fingerprint: bytes, languag
 def test_attack_a_fingerprint_that_differs_in_one_bit_is_another(
     fingerprint: bytes, bit: int, language: str
 ) -> None:
+    """HTTP-26."""
     other = (int.from_bytes(fingerprint, "big") ^ (1 << (255 - bit))).to_bytes(32, "big")
     for typed in (spoken.words(other, language), spoken.groups(other)):
         with pytest.raises(NotAloneError) as caught:
