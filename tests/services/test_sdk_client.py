@@ -128,6 +128,7 @@ def test_a_filing_without_its_name_is_not_withdrawn(town: Town, monkeypatch: pyt
 
 
 def test_nobody_else_finds_out_what_a_tag_paid_for(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP-18."""
     client = town.member()
     client.file(client.seal(about("whose@example.org")))
     asked = []

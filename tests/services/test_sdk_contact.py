@@ -37,7 +37,7 @@ PLACES = 14  # members, each with twelve filings at most
 PAIR, OTHERS, LONELY, HIDDEN = ("Alma", "Berthe"), ("Carla", "Dora"), ("Zoe",), ("Alma QX", "Berthe QX")
 # Everything that is filed, in one batch, because batches are slow: who, in which mode, how many times.
 STORIES = (
-    (PAIR, True, 9),
+    (PAIR, True, 10),
     (OTHERS, True, 1),
     (LONELY, True, 1),
     (HIDDEN, True, 1),
@@ -132,6 +132,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 
 
 def test_two_matched_people_agree_write_and_share(town: Town) -> None:
+    """CONTACT-7, CONTACT-8."""
     alma, berthe = people(town, "Alma", "Berthe")
     assert (alma.talk.name, berthe.talk.name) == ("Berthe", "Alma")
     with pytest.raises(StateConflict) as early:
@@ -157,6 +158,7 @@ def test_two_matched_people_agree_write_and_share(town: Town) -> None:
 
 
 def test_refusal_block_and_silence_look_alike_to_the_other(town: Town) -> None:
+    """CONTACT-9."""
     alma, berthe = people(town, "Alma", "Berthe")
     alma.client.consent(alma.talk, Choice.WRITE)
     before = alma.talk
@@ -172,6 +174,7 @@ def test_refusal_block_and_silence_look_alike_to_the_other(town: Town) -> None:
 
 
 def test_who_blocked_reads_nothing_until_she_chooses_again(town: Town) -> None:
+    """CONTACT-10."""
     alma, berthe = people(town, "Alma", "Berthe")
     for one in (alma, berthe):
         one.client.consent(one.talk, Choice.WRITE)
@@ -188,6 +191,7 @@ def test_who_blocked_reads_nothing_until_she_chooses_again(town: Town) -> None:
 
 
 def test_the_words_alone_bring_back_the_same_conversation(town: Town) -> None:
+    """CONTACT-2."""
     alma, berthe = people(town, "Alma", "Berthe")
     for one in (alma, berthe):
         one.client.consent(one.talk, Choice.WRITE)
@@ -283,6 +287,7 @@ def test_requests_come_in_powers_of_two(town: Town, monkeypatch: pytest.MonkeyPa
 
 
 def test_every_letter_has_one_size_and_says_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONTACT-5."""
     alma, berthe = people(town, "Alma", "Berthe")
     seen = record(monkeypatch)
     talk = berthe.client.consent(berthe.talk, Choice.BLOCK)
@@ -304,6 +309,7 @@ def test_every_letter_has_one_size_and_says_nothing(town: Town, monkeypatch: pyt
 def test_repeated_reordered_and_made_up_letters_change_nothing(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """CONTACT-6."""
     alma, berthe = people(town, "Alma", "Berthe")
     for one in (alma, berthe):
         one.client.consent(one.talk, Choice.WRITE)
@@ -455,6 +461,7 @@ def test_a_desk_sees_matches_and_nothing_else(town: Town, desk: Desk) -> None:
 
 
 def test_a_desk_introduces_two_reporters_who_both_asked(town: Town, desk: Desk) -> None:
+    """CONTACT-11."""
     alma, berthe = people(town, "Alma", "Berthe", peers=False)
     entries = alma.sealed.entry, berthe.sealed.entry
     desk.write(alma.sealed.entry, "Bonjour, ici votre conseillère.")
@@ -527,6 +534,7 @@ def test_a_reporter_may_block_a_desk(town: Town, desk: Desk) -> None:
 
 
 def test_an_unusable_card_from_a_desk_stops_nobody(town: Town, desk: Desk) -> None:
+    """CONTACT-1."""
     alma, berthe = people(town, "Alma", "Berthe", peers=False)
     talks = {one.entry: one for one in desk.conversations()}
     session = desk._session
@@ -626,3 +634,17 @@ def test_what_is_said_does_not_show_in_repr(town: Town) -> None:
     assert "QX" not in shown
     assert talk.channel.incoming.key.hex() not in shown
     assert repr(talk.channel.incoming.key) not in shown
+
+
+def test_the_other_end_cannot_agree_in_her_name(town: Town) -> None:
+    """CONTACT-13, through the client: both know the keys of both boxes."""
+    alma, berthe = people(town, "Alma", "Berthe", peers=True)
+    berthe.client.consent(berthe.talk, Choice.WRITE)
+    session, forged = berthe.client._session, berthe.talk
+    assert session.world is not None
+    content = LetterContent(LetterKind.CONSENT, 1, stage=2)
+    letter = forged.channel.incoming.seal(content, forged.channel.hand, os.urandom)
+    body = wire.encode_post(forged.channel.incoming_address, letter)
+    berthe.client._transport.send(session.ask("/letters", session.world, body))
+    assert alma.talk.mine is Stage.NOTHING
+    assert alma.talk.agreed is Stage.NOTHING
