@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 TYPED = crypto demo server client_sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live test lint format vectors tables bench wheel coverage lock clean
+.PHONY: help demo demo-live test lint format vectors tables bench bench-http wheel coverage lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ tables: .venv/.dev ## rewrite what the pages take from tests and code: requireme
 
 bench: .venv/.dev ## count and time scalar multiplications per step and party
 	@.venv/bin/python tests/bench/run.py
+
+bench-http: .venv/.dev ## filings over HTTP with 0, 1,000 and 100,000 stored entries; both databases (BENCH_ARGS=--quick)
+	@.venv/bin/python tests/bench/over_http.py $(BENCH_ARGS)
 
 wheel: .venv/.dev ## build the wheel, install it in a clean environment, check what it brings
 	@tools/wheel.sh

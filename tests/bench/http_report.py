@@ -1,0 +1,183 @@
+"""What `make bench-http` prints: machine, one table for each question, goals as met or not met."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.bench.machine import Unit
+from tests.bench.tables import print_table
+
+if TYPE_CHECKING:
+    from tests.bench.over_http import Figures
+
+ACCEPTED_GOAL: Final = 0.050
+READABLE_GOAL: Final = 5.0
+FLAT_GOAL: Final = 1.10
+
+
+def print_machine(unit: Unit, batch_seconds: int) -> None:
+    """Where this ran, and what one multiplication costs here."""
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; load before: {load}")
+    print(
+        f"one multiplication: {unit.variable * 1e6:.1f} us with a varying element,"
+        f" {unit.base * 1e6:.1f} us with the generator; 'mult.' is time divided by the former"
+    )
+    print(
+        f"a batch every {batch_seconds} s (a real scope: a day); roll of 64, n=3, m=2, 4 slots at levels 2"
+        " and 3; all processes, databases and senders on this machine"
+    )
+    print(
+        "stored entries are loaded, not filed: distinct people at level 2, one person at level 3,"
+        " where the protocol's cost grows with N"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least that share of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
+
+
+def print_one(one: Figures) -> None:
+    """One database and N, as soon as it is measured."""
+    print_all([one], None)
+
+
+def print_all(found: Sequence[Figures], unit: Unit | None) -> None:
+    """Every table; with a unit, the goals too."""
+    print_table(
+        "Accepted: from sending to the verified receipt, in ms",
+        ("database", "sending", "N", "filings", "per s", "p50", "p95", "p99", "most"),
+        [
+            (
+                one.database, way, f"{one.entries:,}", str(len(times)),
+                f"{one.rates[way]:.1f}" if way in one.rates else "-",
+                *(_ms(percentile(times, share)) for share in (0.5, 0.95, 0.99)), _ms(max(times)),
+            )
+            for one in found
+            for way, times in one.accepted.items()
+        ],
+    )  # fmt: skip
+    print_table(
+        "From sending the second filing about one person, in s (median, most)",
+        ("database", "", "N", "pairs", "evaluated, match readable", "introduction opened"),
+        [
+            (
+                one.database, "", f"{one.entries:,}", str(len(one.opened)),
+                _two(one.readable), _two(one.opened),
+            )
+            for one in found
+        ],
+    )  # fmt: skip
+    parties = list(dict.fromkeys(name for one in found for name in one.cpu))
+    print_table(
+        "Processor time of each party for one filing, in ms (one sender; what idling uses is taken out)",
+        ("database", "", "N", *parties, "all"),
+        [
+            (
+                one.database, "", f"{one.entries:,}", *(_ms(one.cpu.get(name, 0)) for name in parties),
+                _ms(sum(one.cpu.values())),
+            )
+            for one in found
+        ],
+    )  # fmt: skip
+    print_table(
+        "Without filings: processor time of each party in ms for each second; batches, and the rest",
+        ("database", "", "N", *parties, "s a batch", "load s", "start s", "SDK seal s", "SDK status s"),
+        [
+            (
+                one.database, "", f"{one.entries:,}", *(_ms(one.idle_cpu.get(name, 0)) for name in parties),
+                f"{one.batch_seconds:.2f}", f"{one.load_seconds:.0f}", f"{one.start_seconds:.0f}",
+                f"{one.seal_seconds:.2f}", f"{one.status_seconds:.2f}",
+            )
+            for one in found
+        ],
+    )  # fmt: skip
+    if unit is not None:
+        _print_units(found, unit)
+        _print_goals(found)
+
+
+def _print_units(found: Sequence[Figures], unit: Unit) -> None:
+    print_table(
+        f"The same in multiplications ({unit.variable * 1e6:.1f} us each at the end of this run)",
+        ("database", "", "N", "accepted p50", "a trustee's cpu", "all cpu"),
+        [
+            (
+                one.database, "", f"{one.entries:,}",
+                f"{percentile(one.accepted['one every second'], 0.5) / unit.variable:,.0f}",
+                f"{_trustee(one) / unit.variable:,.0f}", f"{sum(one.cpu.values()) / unit.variable:,.0f}",
+            )
+            for one in found
+        ],
+    )  # fmt: skip
+
+
+def _print_goals(found: Sequence[Figures]) -> None:
+    print_table("Goals", ("goal", "", "measured", "limit"), [_row(goal) for goal in goals(found)])
+
+
+def goals(found: Sequence[Figures]) -> list[dict[str, Any]]:
+    """Each goal with what was measured."""
+    made = []
+    for one in found:
+        where = f"{one.database}, N = {one.entries:,}"
+        made += [
+            _goal(
+                f"{where}: accepted in ms at the 95th percentile, {way}",
+                percentile(times, 0.95) * 1e3,
+                ACCEPTED_GOAL * 1e3,
+            )
+            for way, times in one.accepted.items()
+        ]
+        made.append(_goal(f"{where}: match readable, most s", max(one.readable), READABLE_GOAL))
+    for name in dict.fromkeys(one.database for one in found):
+        rows = [one for one in found if one.database == name]
+        for one in rows[1:]:
+            grown = _trustee(one) / _trustee(rows[0])
+            made.append(
+                _goal(
+                    f"{name}: a trustee's cpu for a filing, N = {one.entries:,} against 0", grown, FLAT_GOAL
+                )
+            )
+    return made
+
+
+def _trustee(one: Figures) -> float:
+    times = [seconds for name, seconds in one.cpu.items() if name.startswith("trustee")]
+    return sum(times) / len(times)
+
+
+def _goal(text: str, measured: float, limit: float) -> dict[str, Any]:
+    return {"goal": text, "measured": round(measured, 3), "limit": limit, "met": measured <= limit}
+
+
+def _row(goal: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        goal["goal"],
+        "met" if goal["met"] else "NOT MET",
+        f"{goal['measured']:,.2f}",
+        f"{goal['limit']:,}",
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f}"
+
+
+def _two(values: Sequence[float]) -> str:
+    return f"{percentile(values, 0.5):.2f}, {max(values):.2f}" if values else "-"
