@@ -40,6 +40,7 @@ MAX_EARLY_POLLS = 200
 MAX_SNAPSHOTS = 64
 MAX_BAD_POLLS = 12
 MAX_VOTES = 256  # kept at once for a plan that cannot be taken yet
+MAX_TOGETHER = 16  # filings whose proofs are checked as one
 IDLE_POLLS = 10  # after as many without news, see whether the board still has what it once showed
 ROLLED_BACK = (
     "the board no longer shows items that this trustee already handled: it was restored from an old copy, "
@@ -83,6 +84,7 @@ class TrusteeService:
     _quiet: dict[bytes, int] = field(init=False, default_factory=dict)  # polls since the board was compared
     _missing: dict[bytes, int] = field(init=False, default_factory=dict)
     _rolls: dict[bytes, RollSnapshot] = field(init=False, default_factory=dict)  # decoded once
+    _news: bool = field(init=False, default=False)  # something was handled and is not stored yet
     _votes: dict[bytes, dict[int, bytes]] = field(init=False, default_factory=dict)  # before their plan
 
     def __post_init__(self) -> None:
@@ -101,6 +103,7 @@ class TrusteeService:
         Items that came too early stay for the next poll. A halted committee
         stays halted: `halted` then says why, for the operator.
         """
+        self._save_news()  # of a poll that the board interrupted
         self._flush()
         durable = self.durable
         handled = durable.handled.setdefault(scope_name, {})
@@ -126,6 +129,7 @@ class TrusteeService:
                 self._give_up_on_old(scope_name, left)
                 break
             waiting = left
+        self._save_news()
         return done
 
     def _compare(self, scope_name: bytes, item: FeedItem | None) -> bool:
@@ -162,11 +166,41 @@ class TrusteeService:
         perhaps only damaged on its way, was read again.
         """
         left: list[FeedItem] = []
-        for place, item in enumerate(waiting):
-            if not self._handle(scope_name, item):
+        done_with = 0
+        for run in _runs(waiting):
+            done_with += len(run)
+            undone = self._handle_run(scope_name, run)
+            left += undone
+            if any(self._last_codes.get(item.sequence) == Code.ROLLBACK for item in undone):
+                return left + waiting[done_with:]
+        return left
+
+    def _handle_run(self, scope_name: bytes, run: list[FeedItem]) -> list[FeedItem]:
+        """One item, or filings that stand together: what of it is not done with."""
+        if len(run) == 1 or self.halted:
+            return [item for item in run if not self._handle(scope_name, item)]
+        try:
+            filings = [Filing.decode(item.payload) for item in run]
+            names = [Header.decode(filing.header).entry for filing in filings]
+            # The roll's part of the proofs is paid once for all of them.
+            posts, errors = intake.receive_filings(
+                self.machine.state,
+                self.secrets,
+                self._view(self._installed(scope_name)),
+                filings,
+                self.randomness,
+            )
+        except NotAloneError:
+            return [item for item in run if not self._handle(scope_name, item)]  # each for itself
+        left = []
+        for item, name, error in zip(run, names, errors, strict=True):
+            if error is None:
+                self.durable.filings[name] = item.payload
+                self._count_done(scope_name, item)
+            else:
+                self._last_codes[item.sequence] = error.code
                 left.append(item)
-                if self._last_codes.get(item.sequence) == Code.ROLLBACK:
-                    return left + waiting[place + 1 :]
+        self._post(posts)
         return left
 
     def _handle(self, scope_name: bytes, item: FeedItem) -> bool:
@@ -182,13 +216,30 @@ class TrusteeService:
         except NotAloneError as error:
             self._last_codes[item.sequence] = error.code
             return False
+        self._count_done(scope_name, item)
+        self._post(posts)
+        return True
+
+    def _count_done(self, scope_name: bytes, item: FeedItem) -> None:
         self._done_with(scope_name, item.sequence, _mark(item))
         self.durable.attempts.get(scope_name, {}).pop(item.sequence, None)
         self._last_codes.pop(item.sequence, None)
-        self.durable.unposted += posts
-        self._save()
-        self._flush()
-        return True
+        self._news = True
+
+    def _post(self, posts: list[Post]) -> None:
+        """Store, then post. What asks for no post may be stored with what comes next.
+
+        Whoever is killed before reads those items once more: the board erases nothing that this
+        trustee did not ask past, and a poll ends with everything stored.
+        """
+        if posts:
+            self.durable.unposted += posts
+            self._save()
+            self._flush()
+
+    def _save_news(self) -> None:
+        if self._news:
+            self._save()
 
     def _done_with(self, scope_name: bytes, number: int, mark: bytes) -> None:
         """Count an item as handled; the numbers below the first gap are one number."""
@@ -369,6 +420,7 @@ class TrusteeService:
 
     def _save(self) -> None:
         self.store.save(self.memory)
+        self._news = False
 
     def _flush(self) -> None:
         """Post what is stored and not yet posted; a kill in between only posts it twice."""
@@ -398,6 +450,18 @@ def _outgoing_of(kind: FeedKind) -> Outgoing:
         FeedKind.ROUND_ONE: Outgoing.ROUND_ONE,
         FeedKind.ROUND_TWO: Outgoing.ROUND_TWO,
     }[kind]
+
+
+def _runs(items: list[FeedItem]) -> list[list[FeedItem]]:
+    """The items in order, neighbouring filings together."""
+    runs: list[list[FeedItem]] = []
+    for item in items:
+        last = runs[-1] if runs else []
+        if last and item.kind == last[0].kind == FeedKind.FILING and len(last) < MAX_TOGETHER:
+            last.append(item)
+        else:
+            runs.append([item])
+    return runs
 
 
 def _mark(item: FeedItem) -> bytes:
