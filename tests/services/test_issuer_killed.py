@@ -96,7 +96,7 @@ class Process:
     def wait(self) -> None:
         for _ in range(600):
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{self.operations}/ready").status_code == 200:
+                if self.client.get(f"http://127.0.0.1:{self.operations}/ready").status_code == 200:
                     self.client.get("/v1/issuer").raise_for_status()
                     return
             assert self.handle is None or self.handle.poll() is None, self.log.read_text()
