@@ -14,7 +14,7 @@ from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing,
 from notalone_crypto.protocol import accept
 from notalone_crypto.protocol.accept import View
 from notalone_crypto.protocol.keys import TrusteeSecrets
-from notalone_crypto.protocol.state import Outgoing, PendingEntry, Post, ScopeState, TrusteeState
+from notalone_crypto.protocol.state import Outgoing, PendingEntry, Phase, Post, ScopeState, TrusteeState
 from notalone_crypto.protocol.withdraw import check_withdrawal
 from notalone_crypto.randomness import Randomness
 
@@ -74,7 +74,7 @@ def receive_acceptance(state: TrusteeState, view: View, acceptance: Acceptance) 
         )
     pending.acceptances[acceptance.trustee] = acceptance
     if known is None and len(pending.acceptances) == view.committee.count:
-        pending.completed_at = scope.number
+        pending.completed_at = _latest(scope)
 
 
 def receive_complaint(state: TrusteeState, view: View, filing: Filing, complaint: BundleComplaint) -> None:
@@ -111,7 +111,7 @@ def receive_withdrawal(state: TrusteeState, view: View, withdrawal: Withdrawal) 
     if withdrawal.entry in scope.gone or withdrawal.entry in scope.withdrawals:
         return
     check_withdrawal(withdrawal, _header_of(scope, withdrawal.entry))
-    scope.withdrawals[withdrawal.entry] = (withdrawal, scope.number)
+    scope.withdrawals[withdrawal.entry] = (withdrawal, _latest(scope))
 
 
 def _repeat(state: TrusteeState, view: View, filing: Filing) -> Post | None:
@@ -164,6 +164,15 @@ def _take(
     state.seen_encs.add(header.enc)
     spent.add(header.quota_tag)
     return post
+
+
+def _latest(scope: ScopeState) -> int:
+    """The last batch that may be closed by now.
+
+    A trustee that was away may learn of everything since before it learns that its batch is in the
+    log; the board, which lacks what this trustee says only now, has perhaps planned the next one.
+    """
+    return scope.number + int(scope.phase == Phase.LOGGING)
 
 
 def _header_of(scope: ScopeState, entry: bytes) -> Header:

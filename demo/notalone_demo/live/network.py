@@ -68,6 +68,13 @@ class Process:
             )
         self.starts += 1
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs. Raises LiveError when none does."""
+        if self._handle is None or self._handle.poll() is not None:
+            raise LiveError(f"{self.party.name} does not run: see {self.log}")
+        return self._handle.pid
+
     def kill(self) -> None:
         """SIGKILL: no chance to end anything in order."""
         if self._handle is not None:
