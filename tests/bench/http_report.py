@@ -112,6 +112,15 @@ def print_all(found: Sequence[Figures], unit: Unit | None) -> None:
         _print_goals(found)
 
 
+def print_steps(rows: Sequence[tuple[str, ...]], filings: int) -> None:
+    """Where the time goes (where.py)."""
+    print_table(
+        f"Where it goes, in ms for one filing among {filings}, services in one process, without HTTP",
+        ("step", "database", "N", "cpu", "wall"),
+        rows,
+    )
+
+
 def _print_units(found: Sequence[Figures], unit: Unit) -> None:
     print_table(
         f"The same in multiplications ({unit.variable * 1e6:.1f} us each at the end of this run)",

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ if not __package__:  # run as a script: make the project's packages importable w
     ]
 
 import pytest
-from tests.bench import http_report, loader
+from tests.bench import http_report, loader, where
 from tests.bench.machine import measure_unit
 from tests.bench.parties import Parties
 from tests.bench.people import People, Ready, filing_of, numbers
@@ -54,10 +54,11 @@ class Size:
     spaced: int  # one after the other, with time for the trustees in between
     pairs: int
     idle_seconds: float
+    profiled: int  # filings of the batch whose steps are timed
 
 
-FULL: Final = Size((0, 1_000, 100_000), 60, 40, 6, 20.0)
-QUICK: Final = Size((0, 1_000), 8, 4, 2, 6.0)
+FULL: Final = Size((0, 1_000, 100_000), 60, 40, 6, 20.0, 10)
+QUICK: Final = Size((0, 1_000), 8, 4, 2, 6.0, 4)
 
 
 @dataclass(slots=True)
@@ -78,6 +79,7 @@ class Figures:
     start_seconds: float = 0.0
     seal_seconds: float = 0.0  # by the SDK, spent tags downloaded
     status_seconds: float = 0.0
+    steps: dict[str, dict[str, float]] = field(default_factory=dict)  # where.py, for the most entries
 
 
 def main() -> None:
@@ -85,7 +87,7 @@ def main() -> None:
     arguments = _arguments()
     size = QUICK if arguments.quick else FULL
     if arguments.entries:
-        size = Size(tuple(arguments.entries), size.filings, size.spaced, size.pairs, size.idle_seconds)
+        size = replace(size, entries=tuple(arguments.entries))
     started, unit = time.perf_counter(), measure_unit()
     http_report.print_machine(unit, BATCH_SECONDS)
     found: list[Figures] = []
@@ -148,6 +150,12 @@ def _one_database(name: str, databases: dict[str, str], size: Size) -> list[Figu
             _measure(parties, people, phones, size, one)
             http_report.print_one(one)
             found.append(one)
+            if entries == size.entries[-1]:
+                ready = people.sealed(size.profiled, phones)
+                parties.stop()
+                steps = where.profile(parties, ready)
+                one.steps = {f"{party}: {step}": asdict(times) for (party, step), times in steps.items()}
+                http_report.print_steps(where.rows(name, entries, steps), size.profiled)
         people.close()
     return found
 
@@ -280,7 +288,7 @@ def _sdk(people: People, phone: str) -> tuple[float, float]:
     """Seconds of the SDK's own `seal`, which downloads all spent tags, and of `status`."""
     client: Any = people.clients[-1]
     steps: list[Callable[[], object]] = [
-        lambda: client.seal(Form([Named.phone(phone)], introduction="a", words="b")),
+        lambda: client.seal(Form([Named.phone(phone)], words="words")),
         client.status,
     ]
     times = []

@@ -99,7 +99,7 @@ class People:
             person, self._next = self._next % len(self.clients), self._next + 1
         prepared, spent = self.parties.network.prepared, self._spent[person]
         now = int(time.time())
-        form = Form([Named.phone(number)], 2, True, True, "", 52, f"reply to {person}", "words")
+        form = Form([Named.phone(number)], threshold=2, peers=True, preconsent=True, words="words")
         made = file.seal_report(
             prepared.committee,
             prepared.policy,
