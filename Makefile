@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 TYPED = crypto demo server client_sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live test lint format vectors tables bench bench-http wheel coverage lock clean
+.PHONY: help demo demo-quick test lint format vectors tables bench bench-http wheel coverage lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,12 +25,12 @@ help: ## this list
 
 # --- what people run ----------------------------------------------------------------------------------
 
-demo: .venv/.runtime ## ceremony, filings, matching, release, with the sample reports (REPORTS=FILE for yours)
-	@.venv/bin/notalone demo --reports "$(REPORTS)"
-	@printf '\n  That was one process. Over HTTP, with a process and a database for each party: make demo-live\n'
-
-demo-live: .venv/.runtime ## the same over HTTP: a process and a database for each of issuer, board and trustees
+demo: .venv/.runtime ## the sample reports over HTTP, a process and a database for each party (REPORTS=FILE for yours)
 	@.venv/bin/notalone demo --live --reports "$(REPORTS)"
+	@printf '\n  The same in one process, in ten seconds, on a mock clock: make demo-quick\n'
+
+demo-quick: .venv/.runtime ## the same in one process, on a mock clock: no network, no databases
+	@.venv/bin/notalone demo --reports "$(REPORTS)"
 
 test: .venv/.dev ## every test except the benchmarks (PYTEST_ARGS="-k name")
 	@.venv/bin/python -m pytest tests --ignore=tests/bench $(PYTEST_ARGS)

@@ -28,6 +28,7 @@ app = typer.Typer(
     help="NotAlone: privacy-preserving matching for people harmed by the same person.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may be words or codes
 )
 
 BAD_INPUT = 2

@@ -24,6 +24,7 @@ from notalone_demo.runner import Filed
 from notalone_demo.seen import AuditorSeen, BoardSeen, IssuerSeen, PersonSeen, PublicSeen, TrusteeSeen
 
 MANY = 4
+Read = tuple[str, str, str]  # who reads, whose words, which words
 _BOARD_LEARNS = {
     FeedKind.FILING: "that somebody filed; all of one size",
     FeedKind.ACCEPTANCE: "that a trustee could open its part",
@@ -124,7 +125,10 @@ def public_view(console: Console, seen: PublicSeen) -> None:
     console.print(
         f"  log {head.origin[:24]}…, {head.size} leaves, root {short(head.root)}…, cosigned by a quorum"
     )
-    console.print("  leaves: " + ", ".join(f"#{index} {short(leaf)}…" for index, leaf in seen.leaves))
+    leaves = [f"#{index} {short(leaf)}…" for index, leaf in seen.leaves]
+    if len(leaves) > 2 * MANY:
+        leaves = [*leaves[:MANY], "…", *leaves[-MANY:]]
+    console.print("  leaves: " + ", ".join(leaves))
     console.print(
         "  One salted leaf for the rules and one for each batch: the same whether or not anything matched."
     )
@@ -153,6 +157,19 @@ def people_view(console: Console, seen: Sequence[PersonSeen]) -> None:
     for one in seen:
         table.add_row(one.name, one.state, "\n".join(one.opened) or "[dim]nothing[/]")
     console.print(table)
+
+
+def letters_view(console: Console, read: set[Read], expected: set[Read]) -> None:
+    """Who could read which words after the matches, and what the rule in clear says."""
+    console.rule("[bold]After the matches: who read whose words")
+    for reader, writer, words in sorted(read):
+        console.print(f"  {reader} reads {writer}: “{words}”")
+    if read == expected:
+        console.print("\n  Nobody read a word before both agreed, and a refusal looked like silence.")
+    else:
+        console.print(
+            f"\n  [bold red]NOT as agreed[/]: missing {expected - read}, too many {read - expected}"
+        )
 
 
 def _why_sealed(run: Ended, one: Filed) -> str:

@@ -16,6 +16,7 @@ from rich.console import Console
 from notalone_client import ClientError
 from notalone_demo import views
 from notalone_demo.live import look
+from notalone_demo.live.contact import Contact
 from notalone_demo.live.network import LiveError, Network
 from notalone_demo.live.operators import Wishes
 from notalone_demo.live.story import LiveRun
@@ -43,12 +44,16 @@ def run(console: Console, story: Story, told: Progress, *, brief: bool = False) 
                         seen = _show(console, live, seen)
                 told("Two more batches, so that anything undue would show; then everybody tries her keys")
                 observed = live.finish()
+                told("After the matches: who would write, who would not, and a desk that introduces two")
+                contact = Contact(live, observed, told)
+                said = contact.play(Path(name))
                 if not brief:
                     console.rule("What the others saw, in the end")
                     views.issuer_view(console, look.issuer(network.prepared))
                     views.public_view(console, look.public(live))
                     views.auditor_view(console, auditor.look(network.prepared))
-                return views.summary(console, live, observed)
+                views.letters_view(console, contact.read, contact.expected)
+                return views.summary(console, live, observed) and said
         except ClientError as error:
             raise LiveError(f"a client gave up: {error}") from error
 

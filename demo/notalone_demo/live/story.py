@@ -99,6 +99,12 @@ class LiveRun:
         address = self.network.prepared.board.address
         self.board = PublicBoard(self.network.prepared.policy.scope, SyncTransport({"board": address}))
 
+    @property
+    def trust(self) -> Trust:
+        """What every client pins."""
+        prepared = self.network.prepared
+        return Trust(prepared.committee.fingerprint, prepared.policy.scope)
+
     def close(self) -> None:
         """Close every connection."""
         for client in self.people.values():
@@ -109,11 +115,10 @@ class LiveRun:
         """Every member redeems a card that nobody noted; wait until all are on the roll."""
         prepared, members = self.network.prepared, self.story.scope.members
         self.told(f"Enrolment: {members} members redeem cards that nobody noted")
-        trust = Trust(prepared.committee.fingerprint, prepared.policy.scope)
         names = [*self.story.people, *[""] * (members - len(self.story.people))]
         for name, card in zip(names, prepared.cards, strict=True):
             phrase = Phrase.new(system_randomness)
-            client = Client(trust, phrase, board=prepared.board.address, issuer=prepared.issuer.address)
+            client = Client(self.trust, phrase, board=prepared.board.address, issuer=prepared.issuer.address)
             try:
                 insist(partial(client.enrol, card))
             finally:
@@ -211,7 +216,7 @@ class LiveRun:
 
     def opened_by(self, one: LiveFiled) -> tuple[Introduction, ...]:
         """What its owner's client opens among all blobs."""
-        return tuple(insist(partial(self.people[one.report.person].matches, one.sealed)))
+        return tuple(insist(partial(self.people[one.report.person].matches, one.sealed, one.receipt.batch)))
 
     def opened_by_desks(self) -> dict[str, tuple[Introduction, ...]]:
         """What each desk opens among all blobs, by the desk's name."""
