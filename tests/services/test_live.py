@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import threading
@@ -14,19 +15,26 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from notalone_client import EntryState
 from notalone_crypto.errors import NotAloneError
 from notalone_crypto.protocol.identify import CanonicalIdentifier, IdentifierKind
 from notalone_crypto.suite import MIN_ROLL
+from notalone_demo import views
 from notalone_demo.cli import app
+from notalone_demo.live import look
+from notalone_demo.live.contact import Contact
 from notalone_demo.live.network import LiveError, Network, until
-from notalone_demo.live.operators import HOST, children_environment
+from notalone_demo.live.operators import HOST, Wishes, children_environment
 from notalone_demo.live.story import LiveRun, named
 from notalone_demo.reports_file import Story, read_story
+from notalone_demo.seen import IssuerSeen
 
 BATCH_SECONDS = 2
+AUDITOR = look.Auditor.new()
+WISHES = Wishes(auditors=(AUDITOR.public,))
 DESK = "Écoute"
 KILLED = ("board", "trustee-1", "trustee-2", "board", "trustee-3", "board")
 MODES = ("peers", "counsellor")
@@ -83,7 +91,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
     story = tell(folder)
     told: list[str] = []
     with (
-        Network(folder / "parties", story.scope, BATCH_SECONDS, told.append) as network,
+        Network(folder / "parties", story.scope, BATCH_SECONDS, told.append, WISHES) as network,
         closing(LiveRun(story, network, told.append)) as run,
     ):
         run.enrol()
@@ -181,6 +189,48 @@ def test_filings_while_board_and_trustees_are_killed_are_all_evaluated_and_relea
         if name.startswith("trustee"):
             assert live.network.metric(name, "refused_items") == 0
             assert live.network.metric(name, "polls_total") > 0
+
+
+def test_after_the_matches_nobody_reads_a_word_before_both_agreed(live: LiveRun, tmp_path: Path) -> None:
+    """Consent, refusal and a desk's introduction, each through the SDK alone."""
+    told: list[str] = []
+    if not live.filed:
+        assert list(islice(live.batches(), 2)) == [1, 2]
+    contact = Contact(live, live.observed(), told.append)
+    assert contact.play(tmp_path), contact.read ^ contact.expected
+    assert {(reader, writer) for reader, writer, _ in contact.read} >= {("Ada", "Bea"), ("Bea", "Ada")}
+    assert (DESK in " ".join(told)) == any(one.report.batch == 3 for one in live.filed)
+    written = logs(live)
+    assert not any(words in written for _, _, words in contact.read)
+
+
+def test_every_partys_own_memory_can_be_shown_while_it_runs_and_names_nobody(live: LiveRun) -> None:
+    if not live.filed:
+        assert list(islice(live.batches(), 2)) == [1, 2]
+    prepared = live.network.prepared
+    stream = io.StringIO()
+    console = Console(file=stream, width=200)
+    for index in (1, 2, 3):
+        seen = look.trustee(prepared, index)
+        assert len(seen.scope.live) == sum(not one.withdrawn for one in live.filed)
+        views.trustee_view(console, seen)
+    board = look.board(prepared)
+    assert [item.sequence for item in board.feed] == list(range(1, len(board.feed) + 1))
+    views.board_view(console, board)
+    assert look.issuer(prepared) == IssuerSeen(MIN_ROLL, 0)
+    views.issuer_view(console, look.issuer(prepared))
+    views.public_view(console, look.public(live))
+    auditor = AUDITOR.look(prepared)
+    assert auditor.report().clean, auditor.report().page()
+    views.auditor_view(console, auditor)
+    text = stream.getvalue()
+    for one in live.filed:
+        assert one.report.person not in text
+        assert one.entry.hex() not in text
+    assert "a.one" not in text
+    people = {one.name: one for one in look.people(live)}
+    assert people["Ada"].state == "yes"
+    assert any(line.startswith("Bea: ") for line in people["Ada"].opened)
 
 
 def test_a_process_that_cannot_start_is_told_at_once_and_names_its_log(
