@@ -57,7 +57,7 @@ class Size:
     profiled: int  # filings of the batch whose steps are timed
 
 
-FULL: Final = Size((0, 1_000, 100_000), 60, 40, 6, 20.0, 10)
+FULL: Final = Size((0, 1_000, 100_000), 40, 30, 5, 12.0, 10)
 QUICK: Final = Size((0, 1_000), 8, 4, 2, 6.0, 4)
 
 
