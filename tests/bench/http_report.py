@@ -29,8 +29,8 @@ def print_machine(unit: Unit, batch_seconds: int) -> None:
         f" {unit.base * 1e6:.1f} us with the generator; 'mult.' is time divided by the former"
     )
     print(
-        f"a batch every {batch_seconds} s (a real scope: a day), trustees ask every {POLL_SECONDS} s; roll of 64,"
-        " n=3, m=2, 4 slots at levels 2 and 3; all processes, databases and senders on this machine"
+        f"a batch every {batch_seconds} s (a real scope: a day), trustees ask every {POLL_SECONDS} s;"
+        " roll of 64, n=3, m=2, 4 slots at levels 2 and 3; all processes, databases and senders on this machine"
     )
     print(
         "stored entries are loaded, not filed: distinct people at level 2, one person at level 3,"
