@@ -30,7 +30,7 @@ def print_machine(unit: Unit, batch_seconds: int) -> None:
     )
     print(
         f"a batch every {batch_seconds} s (a real scope: a day), trustees ask every {POLL_SECONDS} s;"
-        " roll of 64, n=3, m=2, 4 slots at levels 2 and 3; all processes, databases and senders on this machine"
+        " roll of 64, n=3, m=2, 4 slots at levels 2 and 3; everything runs on this machine"
     )
     print(
         "stored entries are loaded, not filed: distinct people at level 2, one person at level 3,"
