@@ -113,7 +113,11 @@ class Reader:
 
     def u8(self) -> int:
         """One byte."""
-        return self.uint(1)
+        position = self._position
+        if position >= len(self._data):
+            raise MalformedInput(Code.TRUNCATED, "the bytes end too early")
+        self._position = position + 1
+        return self._data[position]
 
     def u16(self) -> int:
         """Two bytes."""
@@ -121,7 +125,7 @@ class Reader:
 
     def u32(self) -> int:
         """Four bytes."""
-        return self.uint(4)
+        return int.from_bytes(self.fixed(4), "big")
 
     def u64(self) -> int:
         """Eight bytes."""

@@ -12,9 +12,11 @@ hash: Clarke et al., ASIACRYPT 2003), so that only a whole old copy fits togethe
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,10 +85,14 @@ class SqlStore:
 
         Raises: StoreRefused for anything that this trustee did not write, StoreUnavailable.
         """
+        with _collector_paused():
+            return self._load()
+
+    def _load(self) -> Memory | None:
         try:
             with database.read(self.engine) as connection:
                 top = connection.execute(sa.select(head.c.revision, head.c.body)).one_or_none()
-                stored = connection.execute(sa.select(table)).all()
+                stored = list(connection.execute(sa.select(table)))
         except SQLAlchemyError as error:
             raise StoreUnavailable("the database cannot be read") from error
         self._index, self._sum, self._revision = {}, 0, 0
@@ -103,6 +109,7 @@ class SqlStore:
             place = (bytes(scope), Kind(kind))
             bodies.setdefault(place, []).append(body)
             self._count(place, key, self._element(place, key, body))
+        stored.clear()
         revision, total = top.revision, self._open(join(_FORMAT), bytes(top.body))
         if not hmac.compare_digest(total, self._head(revision)):
             raise StoreRefused(_TAMPERED)
@@ -235,6 +242,18 @@ class SqlStore:
             )
         except (CryptoError, ValueError) as error:
             raise StoreRefused(_TAMPERED) from error
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Everything read here stays: looking for garbage among it, again and again, takes as long as reading."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def ready(engine: sa.Engine) -> bool:
