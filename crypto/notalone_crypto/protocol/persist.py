@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from typing import Any, TypeVar
 
 from notalone_crypto.codec import Reader, Writer
@@ -63,6 +62,10 @@ _CLASSES: tuple[type[Any], ...] = (
     Withdrawal,
     EntryRows,
 )
+# The fields that are stored, in their declared order.
+_NAMES: dict[type[Any], tuple[str, ...]] = {
+    one: tuple(field.name for field in fields(one) if not field.metadata.get("derived")) for one in _CLASSES
+}
 _ENUMS: tuple[type[Enum], ...] = (Phase, Outgoing)
 
 
@@ -114,7 +117,7 @@ def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 -
             _write(writer, item)
     elif is_dataclass(value) and type(value) in _CLASSES:
         writer.u8(9).u16(_CLASSES.index(type(value)))
-        for name in _names(type(value)):
+        for name in _NAMES[type(value)]:
             _write(writer, getattr(value, name))
     else:
         raise Misuse(Code.RANGE, f"a {type(value).__name__} is not part of a state")
@@ -145,14 +148,8 @@ def _read(reader: Reader) -> Any:  # noqa: ANN401, PLR0911 - one branch for each
         return {_read(reader): _read(reader) for _ in range(reader.u32())}
     if kind == 9:
         stored = _at(_CLASSES, reader.u16())
-        return stored(**{name: _read(reader) for name in _names(stored)})
+        return stored(**{name: _read(reader) for name in _NAMES[stored]})
     raise MalformedInput(Code.RANGE, "unknown kind in a stored state")
-
-
-@cache
-def _names(stored: type[Any]) -> tuple[str, ...]:
-    """The fields that are stored, in their declared order."""
-    return tuple(field.name for field in fields(stored) if not field.metadata.get("derived"))
 
 
 def _whole(data: bytes) -> Any:  # noqa: ANN401 - any kind
