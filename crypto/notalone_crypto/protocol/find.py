@@ -102,7 +102,7 @@ class CurveFinder:
         self._entries: list[bytes] = []  # by position; duplicates by x included
         self._names: set[bytes] = set()
         self._by_x: dict[int, int] = {}
-        self._first: list[int] = []  # positions of representatives, sorted
+        self._first: list[bytes] = []  # representatives in order of arrival
         self._ungrouped: dict[int, _Node] = {}
         self._groups: list[_Group] = []
         # Level 2 only.
@@ -122,7 +122,7 @@ class CurveFinder:
     @property
     def representatives(self) -> tuple[bytes, ...]:
         """Every entry that stands for a point, in order of arrival."""
-        return tuple([self._entries[position] for position in self._first])
+        return tuple(self._first)
 
     def add(self, entry: bytes, point: Point) -> MatchEvent | None:
         """Take the next entry (a 32-byte name) and say what it brought about, if anything.
@@ -176,7 +176,7 @@ class CurveFinder:
                 raise Misuse(Code.MISUSE, "two searched entries match and are in no stored group")
         unsearched = [node for entry, node in nodes_by_entry.items() if entry not in known]
         changes = [change for change in map(finder._place, unsearched) if change is not None]
-        finder._first = sorted(finder._by_x.values())
+        finder._first = [finder._entries[position] for position in sorted(finder._by_x.values())]
         finder._groups.sort(key=lambda group: sorted(group.members)[level - 1])
         return finder, tuple(finder._event(*change) for change in changes)
 
@@ -196,7 +196,7 @@ class CurveFinder:
         if node.x in self._by_x:
             return None
         self._by_x[node.x] = node.position
-        self._first.append(node.position)
+        self._first.append(self._entries[node.position])
         group = self._group_through(node)
         if group is not None:
             group.members.append(node.position)
