@@ -141,7 +141,9 @@ def before_a_batch() -> list[Entrance]:
             "plan",
             world,
             world.plan((held.header.entry,)).encode(),
-            lambda machine, data: machine.receive_plan(BatchPlan.decode(data), world.now, world.randomness),
+            lambda machine, data: machine.receive_plan(
+                BatchPlan.decode(data), world.now, world.randomness, absent=world.now
+            ),
         ),
         Entrance(
             "policy",

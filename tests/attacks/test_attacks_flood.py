@@ -135,7 +135,7 @@ def test_garbage_flood_on_the_finder() -> None:
     world.run_batch()
     scope = world.scope_of(1)
     assert len(scope.live) == 4
-    assert all(len(finder.representatives) == 1 for _, finder, _ in scope.finders.values())
+    assert all(len(search.finder.representatives) == 1 for search in scope.finders.values())
 
 
 KIND = IdentifierKind

@@ -100,7 +100,8 @@ def test_file_withdraw_watch_leaves_nothing_behind() -> None:
     world.run_batch()
     assert found() == set()
     finders = world.scope_of(LIAR).finders.values()
-    assert all(probe.header.entry not in seen for _, _, seen in finders)
+    assert finders
+    assert all(probe.header.entry not in search.known for search in finders)
 
 
 def peek(world: World) -> tuple[Point, ...]:

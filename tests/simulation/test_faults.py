@@ -193,6 +193,32 @@ def test_a_plan_of_another_past_that_stays_halts_before_anything_after_it_is_han
     assert not any(number > planned for number in halted.durable.handled[scope])
 
 
+def test_a_board_cannot_make_up_for_hours_without_a_batch_by_many_at_once() -> None:
+    """BAT-10. Attack: it waits, then dates plans back, so that every report gets a batch of its own."""
+    story = Story.begin(plan(3, 2, (2, 3)), b"backlog")
+    deployment, scope = story.deployment, story.deployment.policy.scope
+    story.batch()
+    hours = 5
+    for _ in range(hours):  # trustees are there all the time, and see no plan
+        deployment.clock.now += deployment.plan.batch_seconds
+        for trustee in deployment.trustees.values():
+            trustee.poll(scope)
+    closed = deployment.board_store.state.scopes[scope].number
+    dated = deployment.board_store.state.scopes[scope].opened_at
+    now = deployment.clock.now
+    for number in range(1, hours):
+        story.file(number, {1: number}, 2)
+        deployment.settle()
+        deployment.clock.now = dated + number * deployment.plan.batch_seconds  # the board's clock alone
+        deployment.board.tick()
+        deployment.clock.now = now
+        for _ in range(40):
+            for trustee in deployment.trustees.values():
+                trustee.poll(scope)
+    assert deployment.board_store.state.scopes[scope].number == closed
+    assert not [one.halted for one in deployment.trustees.values() if one.halted]
+
+
 def _plans_of_another_past(story: Story, index: int, times: int) -> None:
     """The next plans that this trustee reads carry a number too low."""
     link = story.deployment.links[index]

@@ -106,6 +106,10 @@ def test_a_plan_seen_late_is_taken_unless_it_was_dated_back_to_keep_what_expired
     world.now += 601
     late = copy.deepcopy(world.machines[1])
     assert late.receive_plan(plan, world.now, world.randomness)
+    present = copy.deepcopy(world.machines[1])
+    with pytest.raises(ContextMismatch):  # it looked just now, and there was no plan
+        present.receive_plan(plan, world.now, world.randomness, absent=world.now)
+    assert present.receive_plan(plan, world.now, world.randomness, absent=plan.opened_at)
     world.now += 60 * WEEK_SECONDS
     refused(world, plan, Code.PERIOD)
     votes = [

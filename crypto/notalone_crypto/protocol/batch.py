@@ -41,10 +41,12 @@ def check_plan(
     plan: BatchPlan,
     now: int,
     voted: frozenset[int] = frozenset(),
+    absent: int | None = None,
 ) -> None:
     """Raise unless this trustee would have made the same plan from what it knows.
 
     `voted`: the other trustees whose verified votes for this very plan were seen.
+    `absent`: when this trustee last saw that there was no such plan; None if it never looked.
     """
     if (plan.committee, plan.generation) != (committee.identifier, committee.manifest.generation):
         raise ContextMismatch(Code.COMMITTEE, "a plan for another committee or generation")
@@ -54,7 +56,7 @@ def check_plan(
             f"a plan number {plan.number} after batch {scope.number}: the board or this trustee was restored "
             "from an old copy",
         )
-    _check_time(committee, scope, plan, now, voted)
+    _check_time(committee, scope, plan, now, voted, absent)
     if scope.number and plan.opened_at < scope.opened_at + scope.policy.batch_seconds:
         raise StateConflict(Code.OUT_OF_ORDER, "this batch comes too soon after the one before")
     evaluators = plan.evaluators
@@ -80,18 +82,26 @@ def check_plan(
 
 
 def _check_time(
-    committee: Committee, scope: ScopeState, plan: BatchPlan, now: int, voted: frozenset[int]
+    committee: Committee,
+    scope: ScopeState,
+    plan: BatchPlan,
+    now: int,
+    voted: frozenset[int],
+    absent: int | None,
 ) -> None:
-    """A plan may be seen late, by a trustee that was away, but never be dated back to keep what expired.
+    """A plan may be seen late, by a trustee that was away, but never be dated back.
 
-    Late is harmless where nothing expired in between, or where threshold-many others voted: then an
-    honest one among them compared the plan's time with its clock.
+    Attack: dated back, a plan keeps what expired, or makes up for hours without a batch by many at
+    once, each of one report. Late is harmless where nothing expired in between, or where
+    threshold-many others voted: an honest one among them compared the plan's time with its clock.
     """
     if plan.opened_at > now + CLOCK_TOLERANCE_SECONDS:
         raise ContextMismatch(Code.PERIOD, "the plan's time is far ahead of this trustee's clock")
     late = plan.opened_at < now - CLOCK_TOLERANCE_SECONDS
     if not late or len(voted) >= committee.threshold:
         return
+    if absent is not None and plan.opened_at < absent - CLOCK_TOLERANCE_SECONDS:
+        raise ContextMismatch(Code.PERIOD, "the plan is dated before a time when there was none")
     if expired_entries(committee, scope, now) != expired_entries(committee, scope, plan.opened_at):
         raise ContextMismatch(Code.PERIOD, "the plan is late, and an entry expired since it was made")
 

@@ -81,11 +81,12 @@ class Machine:
         now: int,
         randomness: Randomness,
         votes: Sequence[bytes] = (),
+        absent: int | None = None,
     ) -> list[Post]:
         """Agree to a plan, or say why not; the plan in progress is answered with the same bytes.
 
         `votes`: others' votes that came before this trustee could take the plan; after an absence
-        they show that the plan was not dated back.
+        they show that the plan was not dated back. `absent`: see `batch.check_plan`.
 
         Raises: ContextMismatch, StateConflict (state.batch_open,
         state.rollback, state.out_of_order, state.unknown_entry).
@@ -96,7 +97,7 @@ class Machine:
                 return list(scope.batch.outbox)
             raise StateConflict(Code.BATCH_OPEN, "the batch before is not closed")
         try:
-            batches.check_plan(self.committee, scope, plan, now, self._voters(plan, votes))
+            batches.check_plan(self.committee, scope, plan, now, self._voters(plan, votes), absent)
         except CommitteeHalted as error:
             _halt(scope, error)
             raise

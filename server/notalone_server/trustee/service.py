@@ -85,6 +85,8 @@ class TrusteeService:
     _missing: dict[bytes, int] = field(init=False, default_factory=dict)
     _rolls: dict[bytes, RollSnapshot] = field(init=False, default_factory=dict)  # decoded once
     _news: bool = field(init=False, default=False)  # something was handled and is not stored yet
+    _looked: dict[bytes, int] = field(init=False, default_factory=dict)  # when the feed was last read
+    _absent: dict[bytes, int | None] = field(init=False, default_factory=dict)  # the same, before each plan
     _votes: dict[bytes, dict[int, bytes]] = field(init=False, default_factory=dict)  # before their plan
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class TrusteeService:
         except BoardUnreachable:
             self._quiet[scope_name] = IDLE_POLLS  # who was away may come back as an old copy
             raise
+        self._note_plans(scope_name, found)
         items = {item.sequence: item for item in found}
         if compare and not self._compare(scope_name, items.get(after)):
             return 0
@@ -131,6 +134,13 @@ class TrusteeService:
             waiting = left
         self._save_news()
         return done
+
+    def _note_plans(self, scope_name: bytes, found: tuple[FeedItem, ...]) -> None:
+        """Remember of each plan when this trustee last looked and did not see it: it was made after that."""
+        for item in found:
+            if item.kind == FeedKind.PLAN:
+                self._absent.setdefault(item.payload, self._looked.get(scope_name))
+        self._looked[scope_name] = self.clock()
 
     def _compare(self, scope_name: bytes, item: FeedItem | None) -> bool:
         """Whether the board still shows the last item that was handled; halt once it kept failing to.
@@ -357,8 +367,12 @@ class TrusteeService:
             raise StateConflict(Code.SCOPE, "a plan in another scope's feed")
         self._installed(scope_name)
         votes = tuple(self._votes.get(scope_name, {}).values())
-        posts = self.machine.receive_plan(plan, self.clock(), self.randomness, votes)
+        now, absent = self.clock(), self._absent.get(payload)
+        if absent is not None and absent > now:  # the clock was put back: what it said then means nothing
+            absent = None
+        posts = self.machine.receive_plan(plan, now, self.randomness, votes, absent)
         self._votes.pop(scope_name, None)
+        self._absent.clear()
         for entry in plan.entries:
             self.durable.filings.pop(entry, None)
         return posts
