@@ -93,9 +93,9 @@ def main() -> None:
     http_report.print_machine(unit, BATCH_SECONDS)
     found: list[Figures] = []
     for name in arguments.database or ("sqlite", "postgresql"):
-        with _databases(name) as databases:
-            if databases is not None:
-                found += _one_database(name, databases, size)
+        with _server(name) as server:
+            chosen = size.entries if server is not None else ()
+            found += [_one_size(name, _fresh(server), size, entries) for entries in chosen]
     http_report.print_all(found, measure_unit())
     print(f"\n{time.perf_counter() - started:.0f} s")
     if arguments.json:
@@ -118,49 +118,48 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _databases(name: str) -> Iterator[dict[str, str] | None]:
-    """URLs for each party, or None (and why) where there is no PostgreSQL."""
-    if name == "sqlite":
-        yield {}
-        return
+def _server(name: str) -> Iterator[str | None]:
+    """A database server's URL (empty for SQLite), or None (and why) where there is no PostgreSQL."""
     with ExitStack() as stack:
+        if name == "sqlite":
+            yield ""
+            return
         try:
             server = stack.enter_context(postgres.server())
         except pytest.skip.Exception as error:
             print(f"\nPostgreSQL is not measured: {error}")
             yield None
             return
-        yield {name: postgres.new_database(server) for name in _PARTIES}
+        yield server
 
 
-def _one_database(name: str, databases: dict[str, str], size: Size) -> list[Figures]:
-    found = []
-    phones = numbers()
+def _fresh(server: str | None) -> dict[str, str]:
+    """An empty database for each party; SQLite files beside the settings need no mention."""
+    return {party: postgres.new_database(server) for party in _PARTIES} if server else {}
+
+
+def _one_size(name: str, databases: dict[str, str], size: Size, entries: int) -> Figures:
+    """A deployment of its own: what was really filed before is then the same for every N."""
+    phones, one = numbers(), Figures(name, entries)
     with (
         tempfile.TemporaryDirectory(prefix="notalone-bench-") as folder,
         Parties(Path(folder) / "parties", BATCH_SECONDS, databases) as parties,
     ):
         people = People(parties)
-        stored = 0
-        for entries in size.entries:
-            one = Figures(name, entries)
-            if entries > stored:
-                one.load_seconds, one.start_seconds = _load(parties, people, next(phones), entries - stored)
-                stored = entries
-            _tell(name, entries, "measuring")
-            _measure(parties, people, phones, size, one)
-            http_report.print_one(one)
-            found.append(one)
-            if entries == max(one for one in size.entries if one <= MOST_PROFILED):
-                ready = people.sealed(size.profiled, phones)
-                parties.stop()
-                steps = where.profile(parties, ready)
-                one.steps = {f"{party}: {step}": asdict(times) for (party, step), times in steps.items()}
-                http_report.print_steps(where.rows(name, entries, steps), size.profiled)
-                if entries != size.entries[-1]:
-                    parties.start()
+        if entries:
+            _tell(name, entries, "loading")
+            one.load_seconds, one.start_seconds = _load(parties, people, next(phones), entries)
+        _tell(name, entries, "measuring")
+        _measure(parties, people, phones, size, one)
+        http_report.print_one(one)
+        if entries == max(known for known in size.entries if known <= MOST_PROFILED):
+            ready = people.sealed(size.profiled, phones)
+            parties.stop()
+            steps = where.profile(parties, ready)
+            one.steps = {f"{party}: {step}": asdict(times) for (party, step), times in steps.items()}
+            http_report.print_steps(where.rows(name, entries, steps), size.profiled)
         people.close()
-    return found
+    return one
 
 
 def _load(parties: Parties, people: People, phone: str, count: int) -> tuple[float, float]:

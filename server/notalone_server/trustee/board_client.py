@@ -24,6 +24,7 @@ from notalone_server.trustee.ports import BoardUnreachable, Clock
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 MAX_PAGE: Final = 26 << 20  # a page of the feed, or one item of the longest kind
 MAX_FEED: Final = 64 << 20
+SHORT_PAGE: Final = 1 << 20
 _TEMPORARY: Final = frozenset({401, 408, 425, 428, 429})
 _SERVER_ERROR: Final = 500
 
@@ -40,6 +41,7 @@ class HttpBoard:
     randomness: Randomness
     transport: httpx.BaseTransport | None = None
     refused_posts: int = field(init=False, default=0)
+    _last: dict[bytes, tuple[int, int]] = field(init=False, default_factory=dict)  # the last page's limits
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -57,9 +59,13 @@ class HttpBoard:
         self._client.close()
 
     def feed(self, scope: bytes, after: int) -> tuple[FeedItem, ...]:
-        """Items above a sequence number, all pages of them up to MAX_FEED bytes."""
+        """Items above a sequence number, all pages of them up to MAX_FEED bytes.
+
+        A short page is taken to be the last, which spares a request; when the next call finds the
+        very same page, because all of it waits for what comes later, the next ones are asked for.
+        """
         items: list[FeedItem] = []
-        read = 0
+        read, begun, short = 0, after, False
         while read < MAX_FEED:
             page = self._items(scope, after)
             if not page:
@@ -68,6 +74,11 @@ class HttpBoard:
             read += sum(len(item.payload) for item in page)
             newest = max(item.sequence for item in page)
             if newest <= after:  # a board that repeats itself must not keep us here
+                break
+            if after == begun:
+                short = read < SHORT_PAGE and self._last.get(scope) != (begun, newest)
+                self._last[scope] = (begun, newest)
+            if short:
                 break
             after = newest
         return tuple(items)
