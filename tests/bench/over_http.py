@@ -100,8 +100,8 @@ def main() -> None:
     http_report.print_all(found)
     print(f"\n{time.perf_counter() - started:.0f} s")
     if arguments.json:
-        whole = {"unit_microseconds": unit.variable * 1e6, "batch_seconds": BATCH_SECONDS}
-        whole["figures"] = [asdict(one) for one in found]
+        whole: dict[str, Any] = {"unit_microseconds": unit.variable * 1e6, "batch_seconds": BATCH_SECONDS}
+        whole |= {"figures": [asdict(one) for one in found], "goals": http_report.goals(found)}
         arguments.json.write_text(json.dumps(whole, indent=2) + "\n")
 
 
