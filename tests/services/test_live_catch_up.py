@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 from tests.support.stories import Story, plan
 
+from notalone_crypto.errors import Code, ContextMismatch
+from notalone_crypto.messages.committee import ReleaseMode
 from notalone_crypto.messages.feed import FeedKind
+from notalone_crypto.protocol import file
 from notalone_crypto.protocol.state import Phase
+from notalone_crypto.protocol.withdraw import period_of
+from notalone_demo.simulation.people import make_report
+from notalone_server.board.state import EntryState
 
 
 @pytest.mark.parametrize("phase", [Phase.VOTING, Phase.ROUND_ONE, Phase.LOGGING, Phase.IDLE])
@@ -92,3 +98,39 @@ def test_what_came_while_the_last_cosigner_was_away_is_not_missed_in_the_plan_th
     for trustee in deployment.trustees.values():
         assert trustee.durable.refusals == []
         assert trustee.status(scope) == Phase.IDLE
+
+
+def test_no_receipt_is_given_for_a_filing_under_a_roll_that_trustees_call_old() -> None:
+    """HTTP-9. Two people join between sealing and sending: the board refuses, and sealing again is free."""
+    story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"roll")
+    deployment = story.deployment
+    clock, board = deployment.clock, deployment.board
+    reporter = deployment.reporters["person 0"]
+    desk_key = next(iter(deployment.desks.values())).key.public
+    report = make_report(
+        identifiers={1: b"somebody"}, threshold=2, mode=ReleaseMode.COUNSELLOR, preconsent=False,
+        desk_key=desk_key, now=clock(), weeks=52, alias="a", words="w",
+    )  # fmt: skip
+    period = period_of(clock(), deployment.policy.period_days)
+
+    def seal() -> file.SealedReport:
+        roll = board.newest_snapshots(deployment.policy.scope)[0]
+        return file.seal_report(
+            deployment.committee, deployment.policy, roll, reporter.member, report, period=period,
+            spent_tags=frozenset(board.spent_tags(deployment.policy.scope, period)),
+            randomness=deployment.randomness,
+        )  # fmt: skip
+
+    sealed = seal()
+    deployment.enrol(["newcomer 1"])
+    deployment.enrol(["newcomer 2"])
+    with pytest.raises(ContextMismatch) as caught:
+        board.submit_filing(sealed.filing.encode())
+    assert caught.value.code == Code.SNAPSHOT
+    assert board.spent_tags(deployment.policy.scope, period) == ()
+    again = seal()
+    receipt = board.submit_filing(again.filing.encode())
+    deployment.enrol(["newcomer 3"])
+    assert board.submit_filing(again.filing.encode()) == receipt  # an answer lost and asked for again
+    deployment.run_batch()
+    assert board.entry_state(deployment.policy.scope, receipt.entry)[0] is EntryState.EVALUATED

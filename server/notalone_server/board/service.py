@@ -54,6 +54,7 @@ class BoardService:
     signing_key: signing.SigningKey
     clock: Clock
     store: BoardStore
+    _current: dict[bytes, frozenset[bytes]] = field(init=False, default_factory=dict)  # newest rolls
     _read: dict[tuple[bytes, str], int] = field(init=False, default_factory=dict)  # scope, reader -> cursor
 
     # --- operators ---------------------------------------------------------------------------------
@@ -84,6 +85,7 @@ class BoardService:
                         return
                     if known.number >= snapshot.number:
                         raise StateConflict(Code.ROLLBACK, "a newer snapshot of this cohort is known")
+            self._current.pop(snapshot.scope, None)
             store.put_snapshot(snapshot)
             store.append(snapshot.scope, FeedKind.SNAPSHOT, snapshot.encode())
 
@@ -111,6 +113,7 @@ class BoardService:
             if known is not None and known.filing != filing.fingerprint:
                 raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
             if known is None:
+                self._check_current(store, header)
                 if store.is_spent(header.scope, header.period, header.quota_tag):
                     raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
                 store.spend(header.scope, header.period, header.quota_tag, header.entry)
@@ -371,6 +374,19 @@ class BoardService:
         if not scope.active:
             raise ContextMismatch(Code.SCOPE, "this scope is not open yet")
         accept.check_parts(self.committee, scope.policy, filing, header)
+
+    def _check_current(self, store: Reading, header: Header) -> None:
+        """Raise ContextMismatch unless the filing names a newest roll, in the order of the feed.
+
+        Trustees refuse older ones, each at the time when it reads: a promise would not be kept. The
+        reporter seals again; nothing was spent.
+        """
+        current = self._current.get(header.scope)
+        if current is None:  # decoding rolls costs too much to do it for each filing
+            current = frozenset(one.fingerprint for one in store.snapshots(header.scope))
+            self._current[header.scope] = current
+        if current and header.snapshot not in current:  # without any roll no client can have sealed
+            raise ContextMismatch(Code.SNAPSHOT, "the roll has moved on: seal the report again")
 
     def _take_acceptance(self, store: Writing, scope_name: bytes, trustee: int, payload: bytes) -> None:
         acceptance = Acceptance.decode(payload)
