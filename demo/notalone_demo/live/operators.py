@@ -21,6 +21,7 @@ from notalone_crypto.primitives import hpke, signing
 from notalone_crypto.protocol.keys import Committee
 from notalone_demo.reports_file import ScopeInput
 from notalone_server.board import app as board_app
+from notalone_server.edge import database
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import write_secret
 from notalone_server.issuer.app import open_issuer
@@ -115,8 +116,13 @@ def prepare(
         _trustee(folder, index, committee, policy, board, ports, wishes)
         for index in range(1, len(scope.trustees) + 1)
     )
-    live = open_issuer(read_settings(issuer.config))
-    cards = live.change(lambda one: one.make_cards(wishes.cards or scope.members, system_randomness))
+    settings = read_settings(issuer.config)
+    engine = database.open_engine(settings.database_url())
+    try:
+        live = open_issuer(settings, engine=engine)
+        cards = live.change(lambda one: one.make_cards(wishes.cards or scope.members, system_randomness))
+    finally:
+        engine.dispose()
     return Prepared(committee, policy, board, issuer, trustees, desk_keys, tuple(cards))
 
 
