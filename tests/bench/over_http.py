@@ -74,6 +74,7 @@ class Figures:
     readable: list[float] = field(default_factory=list)
     opened: list[float] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)  # party -> seconds for each filing, idling taken out
+    whole_cpu: dict[str, float] = field(default_factory=dict)  # the same with all that went on meanwhile
     idle_cpu: dict[str, float] = field(default_factory=dict)  # party -> seconds of each second
     unit: float = 0.0  # seconds of one multiplication, right before and after `cpu` was measured
     batch_seconds: float = 0.0  # from one closed batch to the next, while nobody files
@@ -189,6 +190,7 @@ def _measure(parties: Parties, people: People, phones: Iterator[str], size: Size
         one.accepted[name], one.rates[name] = times, rate
         if senders == 1:
             one.unit = unit.mean(measure_unit()).variable
+            one.whole_cpu = {party: (after[party] - before[party]) / len(ready) for party in after}
             one.cpu = {
                 party: (after[party] - before[party] - one.idle_cpu[party] * taken) / len(ready)
                 for party in after
