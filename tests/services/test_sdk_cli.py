@@ -99,6 +99,26 @@ def test_from_words_to_withdrawal(town: Town, run: Run, tmp_path: Path) -> None:
     assert "no message of this number" in run("withdraw", "--number", "3", typed=words, code=2).stderr
 
 
+def test_a_report_is_sealed_again_while_people_join(
+    town: Town, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = member(town, run)
+    honest = Client.seal
+    joins = iter(range(2))
+
+    def seal(self: Client, *arguments: object) -> object:
+        sealed = honest(self, *arguments)  # type: ignore[operator]
+        if next(joins, None) is not None:
+            town.member()
+        return sealed
+
+    monkeypatch.setattr(Client, "seal", seal)
+    kept = tmp_path / "sealed.bin"
+    run("report", "--form", form(tmp_path, "joins@example.org"), "--keep", str(kept), typed=words)
+    assert next(joins, None) is None
+    assert "1" in run("status", "--sealed", str(kept), typed=words).stdout
+
+
 def test_contact_from_news_to_a_shared_contact(town: Town, run: Run, tmp_path: Path) -> None:
     alma, berthe = member(town, run), member(town, run)
     for words, alias in ((alma, "Alma"), (berthe, "Berthe")):

@@ -18,6 +18,7 @@ from notalone_client import (
     NotSafe,
     Phrase,
     Refused,
+    RollMoved,
     Sealed,
     Trust,
     Unavailable,
@@ -172,6 +173,18 @@ def test_resumed_filing_sends_the_same_bytes_and_spends_one_place(
     assert sent == [kept] * 4
     assert receipt.entry == sealed.entry
     assert len(again.find()) == 1
+
+
+def test_a_report_sealed_under_an_older_roll_spends_nothing_and_is_sealed_again(town: Town) -> None:
+    one = town.member()
+    sealed = one.seal(about("moved@example.org"))
+    town.member()  # somebody joins between sealing and sending
+    with pytest.raises(RollMoved) as moved:
+        one.file(sealed)
+    assert moved.value.code == Code.SNAPSHOT
+    assert one.find() == ()
+    again = one.seal(about("moved@example.org"))
+    assert one.file(again).entry == again.entry
 
 
 def test_edit_replaces_a_filing(town: Town) -> None:

@@ -12,6 +12,7 @@ from notalone_client.errors import (
     NotSafe,
     OtherVersion,
     Refused,
+    RollMoved,
     Unavailable,
     UnexpectedAnswer,
     WrongPhrase,
@@ -28,6 +29,6 @@ from notalone_crypto.messages.contact import Choice, Stage
 __all__ = [
     "AsyncClient", "AsyncDesk", "Choice", "Client", "ClientError", "Conversation", "Desk", "DeskMatch",
     "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe", "OtherVersion", "OwnFiling",
-    "Phrase", "Refused", "Sealed", "Stage", "Trust", "Unavailable", "UnexpectedAnswer", "WrongPhrase",
-    "create_desk_key",
+    "Phrase", "Refused", "RollMoved", "Sealed", "Stage", "Trust", "Unavailable", "UnexpectedAnswer",
+    "WrongPhrase", "create_desk_key",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ from notalone_client.cli_input import (
     visiting,
 )
 from notalone_client.client import Client
+from notalone_client.errors import RollMoved
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Sealed
 from notalone_client.steps_return import FilingStatus
@@ -40,6 +41,7 @@ from notalone_client.texts import Speaker
 from notalone_crypto.messages.filing import Receipt
 from notalone_crypto.suite import LEVELS
 
+ATTEMPTS: Final = 5  # while people join, the roll may move on between sealing and sending
 app = typer.Typer(help=Speaker(DEFAULT)("command.all"), no_args_is_help=True)
 app.add_typer(cli_contact.app)
 _BOOKS: Final[dict[texts.Language, phrase.Language]] = {"fr": "french", "en": "english"}
@@ -75,9 +77,19 @@ def report(
 ) -> None:
     """Seal on this device, keep if a file was named, send."""
     with visiting(config, language) as (client, visit):
-        sealed = _seal(client, visit, read_form(form))
-        keep(keep_at, sealed.data)
-        _send(client, visit, sealed, receipt)
+        filled = read_form(form)
+        for left in reversed(range(ATTEMPTS)):
+            sealed = _seal(client, visit, filled)
+            keep(keep_at, sealed.data)
+            try:
+                _send(client, visit, sealed, receipt)
+            except RollMoved:
+                if not left:
+                    raise
+                if keep_at is not None:
+                    keep_at.unlink()  # these bytes are refused for good, and nothing was spent
+            else:
+                return
 
 
 @app.command(help=Speaker(DEFAULT)("command.resend"))

@@ -30,6 +30,10 @@ class OtherVersion(Refused):
     """The service speaks another version of the interface: it or this program needs an update first."""
 
 
+class RollMoved(Refused):
+    """Somebody joined since the report was sealed: seal it again. Nothing was spent."""
+
+
 class UnexpectedAnswer(ClientError):
     """An answer that no honest service gives: too large, of another type or shape."""
 

@@ -22,10 +22,12 @@ from notalone_client.errors import (
     NotSafe,
     OtherVersion,
     Refused,
+    RollMoved,
     Unavailable,
     UnexpectedAnswer,
 )
 from notalone_crypto.codec import Reader
+from notalone_crypto.errors import Code
 from notalone_crypto.primitives import signing
 from notalone_crypto.randomness import Randomness
 
@@ -191,7 +193,9 @@ def _checked(request: Request, status: int, media_type: str, body: bytes) -> Ans
             pass
     if status in _BUSY:
         raise Unavailable(f"the {request.service} cannot answer now ({status})")
-    raise (OtherVersion if status in _OTHER_VERSION else Refused)(status, problem, code)
+    if status in _OTHER_VERSION:
+        raise OtherVersion(status, problem, code)
+    raise (RollMoved if code == Code.SNAPSHOT else Refused)(status, problem, code)
 
 
 @dataclass(slots=True)

@@ -203,7 +203,7 @@ def _issuer(folder: Path, scope: ScopeInput, board: Party, ports: Iterator[int],
         f"database = {_quoted(wishes.databases.get('issuer', beside))}\n"
         f'key_file = "issuer.key"\nboard = "{board.address}"\n'
         f'host = "{HOST}"\nport = {port}\noperations_host = "{HOST}"\noperations_port = {operations}\n'
-        f"token_bits = {TOKEN_BITS}\nrequests_per_second = 10000\n",
+        f"token_bits = {TOKEN_BITS}\nrequests_per_second = 10000\npublish_seconds = 0.5\n",
         encoding="utf-8",
     )
     return Party("issuer", "issuer", config, _address(operations), _address(port))

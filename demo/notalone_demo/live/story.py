@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from notalone_client import Client, EntryState, Form, Named, Phrase, Sealed, Trust, Unavailable
+from notalone_client import Client, EntryState, Form, Named, Phrase, RollMoved, Sealed, Trust, Unavailable
 from notalone_client.transport import LARGE, Answer, Request, SyncTransport
 from notalone_crypto.errors import Code, Misuse, RollRefused
 from notalone_crypto.messages.filing import Receipt
@@ -68,6 +68,16 @@ class LiveFiled(Filed):
 
     sealed: Sealed = field(kw_only=True)
     receipt: Receipt = field(kw_only=True)
+
+
+def _seal_and_file(client: Client, form: Form) -> tuple[Sealed, Receipt]:
+    """The very same bytes until there is a receipt, unless the roll moved on meanwhile."""
+    while True:
+        sealed = insist(partial(client.seal, form))
+        try:
+            return sealed, insist(partial(client.file, sealed))
+        except RollMoved:
+            continue
 
 
 def insist(call: Callable[[], T], patience: float = PATIENCE) -> T:
@@ -168,8 +178,7 @@ class LiveRun:
             f"alias of {report.person}",
             report.words,
         )
-        sealed = insist(lambda: client.seal(form))
-        receipt = insist(lambda: client.file(sealed))
+        sealed, receipt = _seal_and_file(client, form)
         one = LiveFiled(name, report, sealed.entry, earlier, sealed=sealed, receipt=receipt)
         self.filed.append(one)
         self.told(f"{report.person} seals a report on her device; receipt for batch {receipt.batch}")

@@ -22,12 +22,13 @@ from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing,
 from notalone_crypto.messages.release import ReleaseBatch
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives import checkpoint, signing
-from notalone_crypto.protocol import accept, log
+from notalone_crypto.protocol import log
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
 from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.suite import Tag
+from notalone_server.board import admission
 from notalone_server.board.ports import BoardStore, Clock, Reading, Writing
 from notalone_server.board.state import (
     BoardEntry,
@@ -54,7 +55,7 @@ class BoardService:
     signing_key: signing.SigningKey
     clock: Clock
     store: BoardStore
-    _current: dict[bytes, frozenset[bytes]] = field(init=False, default_factory=dict)  # newest rolls
+    _rolls: admission.NewestRolls = field(init=False, default_factory=admission.NewestRolls)
     _read: dict[tuple[bytes, str], int] = field(init=False, default_factory=dict)  # scope, reader -> cursor
 
     # --- operators ---------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ class BoardService:
                         return
                     if known.number >= snapshot.number:
                         raise StateConflict(Code.ROLLBACK, "a newer snapshot of this cohort is known")
-            self._current.pop(snapshot.scope, None)
+            self._rolls.forget(snapshot.scope)
             store.put_snapshot(snapshot)
             store.append(snapshot.scope, FeedKind.SNAPSHOT, snapshot.encode())
 
@@ -106,14 +107,14 @@ class BoardService:
             scope = self._scope(view, header.scope)
             known = view.entry(header.scope, header.entry)
         if known is None:
-            self._check_filing(scope, filing, header)
+            admission.check_filing(self.committee, scope, filing, header)
         with self.store.writing() as store:
             scope = self._scope(store, header.scope)
             known = store.entry(header.scope, header.entry)  # perhaps since a moment ago
             if known is not None and known.filing != filing.fingerprint:
                 raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
             if known is None:
-                self._check_current(store, header)
+                self._rolls.check(store, header)
                 if store.is_spent(header.scope, header.period, header.quota_tag):
                     raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
                 store.spend(header.scope, header.period, header.quota_tag, header.entry)
@@ -369,24 +370,6 @@ class BoardService:
         return scope.number == 0 or now >= scope.opened_at + scope.policy.batch_seconds
 
     # --- inside ------------------------------------------------------------------------------------
-
-    def _check_filing(self, scope: ScopeRecord, filing: Filing, header: Header) -> None:
-        if not scope.active:
-            raise ContextMismatch(Code.SCOPE, "this scope is not open yet")
-        accept.check_parts(self.committee, scope.policy, filing, header)
-
-    def _check_current(self, store: Reading, header: Header) -> None:
-        """Raise ContextMismatch unless the filing names a newest roll, in the order of the feed.
-
-        Trustees refuse older ones, each at the time when it reads: a promise would not be kept. The
-        reporter seals again; nothing was spent.
-        """
-        current = self._current.get(header.scope)
-        if current is None:  # decoding rolls costs too much to do it for each filing
-            current = frozenset(one.fingerprint for one in store.snapshots(header.scope))
-            self._current[header.scope] = current
-        if current and header.snapshot not in current:  # without any roll no client can have sealed
-            raise ContextMismatch(Code.SNAPSHOT, "the roll has moved on: seal the report again")
 
     def _take_acceptance(self, store: Writing, scope_name: bytes, trustee: int, payload: bytes) -> None:
         acceptance = Acceptance.decode(payload)

@@ -37,7 +37,6 @@ from notalone_server.issuer.store import SqlIssuerStore
 
 BODY_LIMIT = 64 * 1024
 TICK_SECONDS = 5.0
-PUSH_SECONDS = 1.0
 MAIL_SECONDS = 2.0
 
 
@@ -143,7 +142,7 @@ def _serve(settings: IssuerSettings, live: LiveIssuer, alone: StillOurs) -> None
 
     work = [
         Periodic("tick", TICK_SECONDS, workers.tick),
-        Periodic("push", PUSH_SECONDS, push),
+        Periodic("push", settings.publish_seconds, push),
         Periodic("letters", MAIL_SECONDS, letters),
     ]
     with client:

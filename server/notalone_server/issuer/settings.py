@@ -60,6 +60,7 @@ class IssuerSettings(BaseSettings):
     card_address: str = ""  # printed on every card
     batch_size: int = Field(default=MIN_ROLL, ge=MIN_ROLL)
     batch_hours: int = Field(default=24, ge=24)
+    publish_seconds: float = Field(default=20, ge=0.1, le=600)  # between two rolls for the board
     reset_days: int = Field(default=14, ge=7)
     longest_expiry_weeks: int = Field(default=104, ge=1)  # the policy's `maximum_weeks`
     token_bits: int = Field(default=16, ge=0, le=30)
