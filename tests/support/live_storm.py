@@ -213,13 +213,18 @@ class Town:
         last = insist(self.board.batches)
         until(lambda: insist(self.board.batches) >= last + more, f"{more} more batches", patience)
 
-    def opened(self) -> set[Released]:
-        """Who can in fact open what, with her own keys (the SDK) and the desk's."""
+    def opened(self, feed: Examined | None = None) -> set[Released]:
+        """Who can in fact open what, with her own keys (the SDK) and the desk's.
+
+        With a feed, everybody looks from the batch on that took her report in: before it there was
+        nothing to release.
+        """
         names = {one.sealed.entry: name for name, one in self.kept.items()}
+        since = {entry: plan.number for _, plan in feed.plans for entry in plan.entries} if feed else {}
         found: set[Released] = set()
         for name, one in self.kept.items():
-            client = self.people[one.wanted.person]
-            for intro in insist(partial(client.matches, one.sealed)):
+            look = partial(self.people[one.wanted.person].matches, one.sealed, since.get(one.sealed.entry, 1))
+            for intro in insist(look):
                 found.add((names[intro.entry], name, intro.content))
         key = self.prepared.desk_keys[DESK]
         items = release.try_blobs(
