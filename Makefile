@@ -5,8 +5,8 @@ PYTHON ?= python3
 export PYTHON
 REPORTS ?= examples/university.json
 PYTEST_ARGS ?=
-# One for each core: many tests wait for real processes.
-WORKERS ?= auto
+# Two for each core of a small machine: half of the time tests wait for real processes.
+WORKERS ?= 4
 TYPED = crypto demo server client_sdk
 
 .DEFAULT_GOAL := help
@@ -35,7 +35,7 @@ demo-quick: .venv/.runtime ## the same in one process, on a mock clock: no netwo
 	@.venv/bin/notalone demo --reports "$(REPORTS)"
 
 test: .venv/.dev ## every test except the benchmarks (PYTEST_ARGS="-k name")
-	@.venv/bin/python -m pytest tests --ignore=tests/bench -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest tests --ignore=tests/bench -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: .venv/.dev ## ruff, formatting, types, import contracts
 	.venv/bin/ruff check .
