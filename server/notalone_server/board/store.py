@@ -6,13 +6,13 @@ rules. One transaction for each request, alone among writers (edge/database.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, and_, delete, false, func, insert, select, true, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, false, func, insert, select, true, update
 
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.feed import FeedItem
@@ -23,9 +23,29 @@ from notalone_server.board.state import BoardEntry, LeafInProgress, OpenBatch, Q
 from notalone_server.board.store_letters import SqlLetters
 from notalone_server.edge import database
 from notalone_server.edge.octets import frame, unframe
+from notalone_server.edge.statements import one_row, parameters, put_row, rows_by
 
 _PAGE = 500
 _policy = lru_cache(maxsize=64)(ScopePolicy.decode)
+_NEXT_SEQUENCE = (
+    update(tables.scopes)
+    .where(tables.scopes.c.scope == bindparam("of_scope"))
+    .values(last_sequence=tables.scopes.c.last_sequence + 1)
+    .returning(tables.scopes.c.last_sequence)
+)
+_FEED_ABOVE = (tables.feed.c.scope == bindparam("of_scope"), tables.feed.c.sequence > bindparam("after"))
+_FEED_SIZES = (
+    select(tables.feed.c.sequence, func.length(tables.feed.c.payload))
+    .where(*_FEED_ABOVE)
+    .order_by(tables.feed.c.sequence)
+    .limit(_PAGE)
+)
+_FEED_ITEMS = (
+    select(tables.feed)
+    .where(*_FEED_ABOVE, tables.feed.c.sequence <= bindparam("last"))
+    .order_by(tables.feed.c.sequence)
+)
+_INTO_FEED, _INTO_SPENT = insert(tables.feed), insert(tables.spent)
 
 
 @dataclass(slots=True)
@@ -99,13 +119,13 @@ class SqlView(SqlLetters):
 
     def scope(self, name: bytes) -> ScopeRecord | None:
         """See ports."""
-        row = self._one(tables.scopes, scope=name)
+        row = one_row(self.connection, tables.scopes, scope=name)
         if row is None:
             return None
         batch = None
         if row.plan is not None:
             votes = self.connection.execute(
-                select(tables.record_votes).where(tables.record_votes.c.scope == name)
+                rows_by(tables.record_votes, "scope"), parameters({"scope": name})
             )
             batch = OpenBatch(
                 bytes(row.plan), {vote.trustee: bytes(vote.leaf) for vote in votes}, bytes(row.plan_leaf)
@@ -123,15 +143,10 @@ class SqlView(SqlLetters):
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """See ports."""
         taken: list[FeedItem] = []
-        table = tables.feed
         while True:
             # Sizes first: a page of large payloads is not read only to be thrown away.
-            sizes = self.connection.execute(
-                select(table.c.sequence, func.length(table.c.payload))
-                .where(table.c.scope == scope, table.c.sequence > after)
-                .order_by(table.c.sequence)
-                .limit(_PAGE)
-            ).all()
+            asked = {"of_scope": scope, "after": after}
+            sizes = self.connection.execute(_FEED_SIZES, asked).all()
             if not sizes:
                 return tuple(taken)
             last, full = after, False
@@ -141,11 +156,7 @@ class SqlView(SqlLetters):
                     full = True
                     break
                 last = sequence
-            rows = self.connection.execute(
-                select(table)
-                .where(table.c.scope == scope, table.c.sequence > after, table.c.sequence <= last)
-                .order_by(table.c.sequence)
-            )
+            rows = self.connection.execute(_FEED_ITEMS, {**asked, "last": last})
             taken += [FeedItem(scope, row.sequence, row.kind, bytes(row.payload)) for row in rows]
             if full or limit <= 0 or len(sizes) < _PAGE:
                 return tuple(taken)
@@ -166,7 +177,7 @@ class SqlView(SqlLetters):
 
     def entry(self, scope: bytes, name: bytes) -> BoardEntry | None:
         """See ports."""
-        row = self._one(tables.entries, scope=scope, entry=name)
+        row = one_row(self.connection, tables.entries, scope=scope, entry=name)
         return None if row is None else _entry(row)
 
     def ready(self, scope: bytes, trustees: int, week: int) -> tuple[BoardEntry, ...]:
@@ -204,11 +215,11 @@ class SqlView(SqlLetters):
 
     def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
         """See ports."""
-        return self._one(tables.spent, scope=scope, period=period, tag=tag) is not None
+        return one_row(self.connection, tables.spent, scope=scope, period=period, tag=tag) is not None
 
     def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
         """See ports."""
-        row = self._one(tables.spent, scope=scope, tag=tag)
+        row = one_row(self.connection, tables.spent, scope=scope, tag=tag)
         return None if row is None or row.entry is None else bytes(row.entry)
 
     def spent(self, scope: bytes, period: int) -> tuple[bytes, ...]:
@@ -229,7 +240,7 @@ class SqlView(SqlLetters):
 
     def inclusion(self, scope: bytes, recipient: bytes) -> bytes | None:
         """See ports."""
-        row = self._one(tables.inclusions, scope=scope, recipient=recipient)
+        row = one_row(self.connection, tables.inclusions, scope=scope, recipient=recipient)
         return None if row is None else bytes(row.sealed)
 
     def tree(self) -> MerkleTree:
@@ -247,12 +258,12 @@ class SqlView(SqlLetters):
 
     def note(self) -> bytes:
         """See ports."""
-        row = self._one(tables.log_state, one=1)
+        row = one_row(self.connection, tables.log_state, one=1)
         return b"" if row is None else bytes(row.note)
 
     def in_progress(self) -> LeafInProgress | None:
         """See ports."""
-        row = self._one(tables.log_state, one=1)
+        row = one_row(self.connection, tables.log_state, one=1)
         if row is None or row.candidate is None:
             return None
         return LeafInProgress(
@@ -279,7 +290,7 @@ class SqlView(SqlLetters):
             "plan": None if batch is None else batch.plan,
             "plan_leaf": None if batch is None else batch.leaf,
         }
-        self._put(tables.scopes, {"scope": name}, values, {"last_sequence": 0})
+        put_row(self.connection, tables.scopes, {"scope": name}, values, {"last_sequence": 0})
         votes = tables.record_votes
         self.connection.execute(delete(votes).where(votes.c.scope == name))
         if batch is not None and batch.record_votes:
@@ -290,32 +301,28 @@ class SqlView(SqlLetters):
 
     def append(self, scope: bytes, kind: int, payload: bytes) -> int:
         """See ports."""
-        table = tables.scopes
-        sequence: int = self.connection.execute(
-            update(table)
-            .where(table.c.scope == scope)
-            .values(last_sequence=table.c.last_sequence + 1)
-            .returning(table.c.last_sequence)
-        ).scalar_one()
-        self.connection.execute(
-            insert(tables.feed).values(scope=scope, sequence=sequence, kind=int(kind), payload=payload)
-        )
+        sequence: int = self.connection.execute(_NEXT_SEQUENCE, parameters({"scope": scope})).scalar_one()
+        item = {"scope": scope, "sequence": sequence, "kind": int(kind), "payload": payload}
+        self.connection.execute(_INTO_FEED, item)
         return sequence
 
     def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
         """See ports."""
-        self._put(
-            tables.feed, {"scope": scope, "sequence": sequence}, {"kind": int(kind), "payload": payload}
+        put_row(
+            self.connection,
+            tables.feed,
+            {"scope": scope, "sequence": sequence},
+            {"kind": int(kind), "payload": payload},
         )
 
     def put_cursor(self, scope: bytes, reader: str, sequence: int) -> None:
         """See ports."""
-        self._put(tables.cursors, {"scope": scope, "reader": reader}, {"sequence": sequence})
+        put_row(self.connection, tables.cursors, {"scope": scope, "reader": reader}, {"sequence": sequence})
 
     def put_snapshot(self, snapshot: RollSnapshot) -> None:
         """See ports."""
         key = {"scope": snapshot.scope, "issuer_key": snapshot.issuer_key, "cohort": snapshot.cohort}
-        self._put(tables.snapshots, key, {"data": snapshot.encode()})
+        put_row(self.connection, tables.snapshots, key, {"data": snapshot.encode()})
 
     def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
         """See ports."""
@@ -332,7 +339,7 @@ class SqlView(SqlLetters):
             "gone": entry.gone,
             "erased": entry.erased,
         }
-        self._put(tables.entries, {"scope": scope, "entry": entry.name}, values)
+        put_row(self.connection, tables.entries, {"scope": scope, "entry": entry.name}, values)
 
     def close_entries(
         self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
@@ -349,16 +356,18 @@ class SqlView(SqlLetters):
 
     def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
         """See ports; a tag that is there already fails in the database, too."""
-        self.connection.execute(insert(tables.spent).values(scope=scope, period=period, tag=tag, entry=entry))
+        self.connection.execute(_INTO_SPENT, {"scope": scope, "period": period, "tag": tag, "entry": entry})
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """See ports."""
         key = {"scope": scope, "batch": batch, "trustee": trustee}
-        self._put(tables.releases, key, {"blobs": frame(blobs)})
+        put_row(self.connection, tables.releases, key, {"blobs": frame(blobs)})
 
     def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
         """See ports."""
-        self._put(tables.inclusions, {"scope": scope, "recipient": recipient}, {"sealed": sealed})
+        put_row(
+            self.connection, tables.inclusions, {"scope": scope, "recipient": recipient}, {"sealed": sealed}
+        )
 
     def append_leaf(self, scope: bytes, leaf: bytes) -> MerkleTree:
         """See ports."""
@@ -375,7 +384,7 @@ class SqlView(SqlLetters):
             update(leaves).where(leaves.c.position == current.index).values(cosigned=True)
         )
         nothing = dict.fromkeys(("scope", "leaf", "position", "policy", "candidate", "cosigned"))
-        self._put(tables.log_state, {"one": 1}, {"note": current.note, **nothing})
+        put_row(self.connection, tables.log_state, {"one": 1}, {"note": current.note, **nothing})
 
     def put_in_progress(self, current: LeafInProgress) -> None:
         """See ports."""
@@ -387,7 +396,7 @@ class SqlView(SqlLetters):
             "candidate": current.note,
             "cosigned": _mask(current.cosigned_by),
         }
-        self._put(tables.log_state, {"one": 1}, values, {"note": b""})
+        put_row(self.connection, tables.log_state, {"one": 1}, values, {"note": b""})
 
     def queue_leaf(self, queued: QueuedLeaf) -> None:
         """See ports."""
@@ -405,27 +414,6 @@ class SqlView(SqlLetters):
             return None
         self.connection.execute(delete(table).where(table.c.place == row.place))
         return QueuedLeaf(bytes(row.scope), bytes(row.leaf), bytes(row.policy))
-
-    # --- inside ------------------------------------------------------------------------------------
-
-    def _one(self, table: Table, **key: object) -> Row[Any] | None:
-        return self.connection.execute(select(table).where(_matches(table, key))).first()
-
-    def _put(
-        self,
-        table: Table,
-        key: Mapping[str, object],
-        values: Mapping[str, object],
-        at_first: Mapping[str, object] | None = None,
-    ) -> None:
-        """Update, or insert with `at_first` added: writers take turns, so nothing can come between."""
-        changed = self.connection.execute(update(table).where(_matches(table, key)).values(**values))
-        if not changed.rowcount:
-            self.connection.execute(insert(table).values(**key, **values, **(at_first or {})))
-
-
-def _matches(table: Table, key: Mapping[str, object]) -> Any:  # noqa: ANN401 - SQLAlchemy's expression
-    return and_(*(table.c[name] == value for name, value in key.items()))
 
 
 def _mask(members: Iterable[int]) -> int:

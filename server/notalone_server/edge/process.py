@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from notalone_server.edge.redaction import log, log_exception
 GRACE_SECONDS = 10
 _POLL_SECONDS = 0.02
 MAX_CONNECTIONS = 512  # each may hold one body in memory
+SWITCH_SECONDS = 0.0005
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             app,
             host=host,
             port=port,
+            loop="uvloop",
+            http="h11",  # bounds a request's head; uvicorn's faster parser does not
             access_log=False,
             log_config=None,
             server_header=False,
@@ -86,6 +90,8 @@ def serve(
 
     Raises: Misuse (caller.misuse, the operator's fault) when a port is taken.
     """
+    # Whoever waits for a disk gets the interpreter back soon: a long answer to a machine is not in a hurry.
+    sys.setswitchinterval(SWITCH_SECONDS)
     second = _server(operations, *operations_address)
     thread = threading.Thread(target=_serve_second, args=(second,), name="operations", daemon=True)
     thread.start()
