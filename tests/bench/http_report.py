@@ -125,12 +125,16 @@ def print_steps(rows: Sequence[tuple[str, ...]], filings: int) -> None:
 def _print_units(found: Sequence[Figures]) -> None:
     print_table(
         "The same in multiplications, each measured in the same minute: a busy neighbour slows both alike",
-        ("database", "", "N", "one in us", "accepted p50", "a trustee's cpu", "all cpu"),
+        (
+            "database", "", "N", "one in us", "accepted p50", "a trustee's cpu", "all cpu",
+            "a trustee's, one process", "counted",
+        ),
         [
             (
                 one.database, "", f"{one.entries:,}", f"{one.unit * 1e6:.1f}",
                 f"{percentile(one.accepted['one every second'], 0.5) / one.unit:,.0f}",
                 f"{_trustee(one):,.0f}", f"{sum(one.whole_cpu.values()) / one.unit:,.0f}",
+                f"{one.trustee_cpu:,.0f}", f"{one.trustee_multiplications:,.1f}",
             )
             for one in found
         ],
@@ -158,12 +162,11 @@ def goals(found: Sequence[Figures]) -> list[dict[str, Any]]:
     for name in dict.fromkeys(one.database for one in found):
         rows = [one for one in found if one.database == name]
         for one in rows[1:]:
-            grown = _trustee(one) / _trustee(rows[0])
-            made.append(
-                _goal(
-                    f"{name}: a trustee's cpu for a filing, N = {one.entries:,} against 0", grown, FLAT_GOAL
-                )
-            )
+            of = f"{name}: a trustee's {{}} for a filing, N = {one.entries:,} against {rows[0].entries:,}"
+            cpu = one.trustee_cpu / rows[0].trustee_cpu
+            counted = one.trustee_multiplications / rows[0].trustee_multiplications
+            made.append(_goal(of.format("cpu"), cpu, FLAT_GOAL))
+            made.append(_goal(of.format("multiplications"), counted, FLAT_GOAL))
     return made
 
 

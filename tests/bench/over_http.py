@@ -41,7 +41,6 @@ from notalone_crypto.messages.filing import Receipt
 
 BATCH_SECONDS: Final = 2
 SENDERS: Final = (1, 2, 4)
-MOST_PROFILED: Final = 1_000  # all parties in one process: three trustees' memory at once
 _PAUSE: Final = 0.02
 _PARTIES: Final = ("board", "issuer", "trustee-1", "trustee-2", "trustee-3")
 
@@ -82,7 +81,9 @@ class Figures:
     start_seconds: float = 0.0
     seal_seconds: float = 0.0  # by the SDK, spent tags downloaded
     status_seconds: float = 0.0
-    steps: dict[str, dict[str, float]] = field(default_factory=dict)  # where.py, for one N
+    steps: dict[str, dict[str, float]] = field(default_factory=dict)  # where.py
+    trustee_cpu: float = 0.0  # of one filing, in multiplications, services in one process (where.py)
+    trustee_multiplications: float = 0.0  # the same, counted
 
 
 def main() -> None:
@@ -148,31 +149,39 @@ def _one_size(name: str, databases: dict[str, str], size: Size, entries: int) ->
         Parties(Path(folder) / "parties", BATCH_SECONDS, databases) as parties,
     ):
         people = People(parties)
+        ready = people.sealed(2 * size.profiled, phones)
         if entries:
             _tell(name, entries, "loading")
-            one.load_seconds, one.start_seconds = _load(parties, people, next(phones), entries)
-        _tell(name, entries, "measuring")
+            one.load_seconds = _load(parties, people, next(phones), entries)
+        _tell(name, entries, "measuring in one process")
+        _profile(parties, ready, one)
+        began = time.perf_counter()
+        parties.start()
+        one.start_seconds = time.perf_counter() - began
+        _tell(name, entries, "measuring over HTTP")
         _measure(parties, people, phones, size, one)
         http_report.print_one(one)
-        if entries == max(known for known in size.entries if known <= MOST_PROFILED):
-            ready = people.sealed(size.profiled, phones)
-            parties.stop()
-            steps = where.profile(parties, ready)
-            one.steps = {f"{party}: {step}": asdict(times) for (party, step), times in steps.items()}
-            http_report.print_steps(where.rows(name, entries, steps), size.profiled)
         people.close()
     return one
 
 
-def _load(parties: Parties, people: People, phone: str, count: int) -> tuple[float, float]:
-    """Seconds to load that many, and until every process works again."""
+def _load(parties: Parties, people: People, phone: str, count: int) -> float:
+    """Seconds to load that many; the processes are stopped then."""
     template = filing_of(people.seal(phone))
-    began = time.perf_counter()
     parties.stop()
+    began = time.perf_counter()
     loader.load(parties, [template], count, seed=b"load %d" % count)
-    loaded = time.perf_counter()
-    parties.start()
-    return loaded - began, time.perf_counter() - loaded
+    return time.perf_counter() - began
+
+
+def _profile(parties: Parties, ready: list[Ready], one: Figures) -> None:
+    """Where the time goes; before anything else is filed, for at level 3 that costs N multiplications."""
+    parties.stop()
+    half = len(ready) // 2
+    found = where.profile(parties, ready[:half], ready[half:])
+    one.trustee_cpu, one.trustee_multiplications = found.trustee_cpu, found.multiplications
+    one.steps = {f"{party}: {step}": asdict(times) for (party, step), times in found.steps.items()}
+    http_report.print_steps(where.rows(one.database, one.entries, found.steps), half)
 
 
 def _measure(parties: Parties, people: People, phones: Iterator[str], size: Size, one: Figures) -> None:

@@ -7,6 +7,7 @@ is measured (over_http.py) and what is loaded (loader.py).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -141,13 +142,13 @@ class DirectBoard:
         """As the board's route."""
         return self.board.log_update(index, from_size)
 
-    def post(self, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
+    def post(self, trustee: int, scope: bytes, kind: FeedKind, payloads: Sequence[bytes]) -> None:
         """As the board's route."""
-        self.board.post(trustee, scope, kind, payload)
+        self.board.post(trustee, scope, kind, payloads)
 
-    def post_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+    def post_inclusions(self, scope: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
         """As the board's route."""
-        self.board.post_inclusion(scope, recipient, sealed)
+        self.board.post_inclusions(scope, paths)
 
     def post_cosignature(self, data: bytes) -> None:
         """As the board's route."""

@@ -4,6 +4,10 @@ Owns the stopwatch around named functions; each step's time is its own, without
 that of the steps inside it. Refuses HTTP: what it costs is the difference to
 the times of the processes (over_http.py). Processor time of this thread, so
 that waiting for disks and neighbours shows in the other column only.
+
+It also says how the cost grows with what is stored: the same number of filings
+in one batch of the same make-up for every N, which processes that run freely
+do not give; once timed, and once with every multiplication counted.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from typing import Any, Final
 
 from sqlalchemy.engine.base import Connection
 from sqlalchemy.engine.default import DefaultDialect
+from tests.bench import counting
+from tests.bench.machine import measure_unit
 from tests.bench.parties import Parties
 from tests.bench.people import Ready
 
@@ -30,7 +36,7 @@ from notalone_server.trustee.store import SqlStore
 
 _OUTER: Final = (
     (BoardService, "submit_filing", "filing"), (BoardService, "post", "trustees' posts"),
-    (BoardService, "post_inclusion", "trustees' posts"),
+    (BoardService, "post_inclusions", "trustees' posts"),
     (BoardService, "post_cosignature", "trustees' posts"),
     (BoardService, "read_feed", "feed"), (BoardService, "log_update", "feed"), (BoardService, "tick", "plan"),
     (TrusteeService, "poll", "one trustee"),
@@ -114,28 +120,54 @@ def _watching() -> Iterator[_Stopwatch]:
             setattr(owner, name, original)
 
 
-def profile(parties: Parties, ready: Sequence[Ready]) -> dict[tuple[str, str], Step]:
-    """Steps of these filings, from their arrival to the closed batch, per filing.
+Steps = dict[tuple[str, str], Step]
 
-    The processes must be stopped; "one trustee" is the mean of all.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one filing costs among as many; "one trustee" is the mean of all."""
+
+    steps: Steps  # (party, step) -> times for one filing
+    multiplications: float  # of one trustee for one filing, with those by the generator
+    unit: float  # seconds of one multiplication before and after
+
+    @property
+    def trustee_cpu(self) -> float:
+        """One trustee's processor time for one filing, in multiplications of the same minute."""
+        return sum(step.cpu for (party, _), step in self.steps.items() if party == "one trustee") / self.unit
+
+
+def profile(parties: Parties, timed: Sequence[Ready], counted: Sequence[Ready]) -> Profile:
+    """These filings, each group from arrival to closed batch. The processes must be stopped."""
     board = parties.open_board()
     trustees = {index: service for index, (service, _) in parties.open_trustees(board).items()}
     parties.settle(board, trustees)
-    scope = parties.network.prepared.policy.scope
     for _ in range(2):  # the first batch after a start builds the finders anew
         _run_batch(parties, board, trustees)
+    before = measure_unit()
     with _watching() as watch:
-        for one in ready:
-            board.submit_filing(one.sealed.data, scope)
-            for service in trustees.values():
-                service.poll(scope)
-        _run_batch(parties, board, trustees)
-    share = {"one trustee": len(ready) * len(trustees)}
-    return {
-        key: Step(*(value / share.get(key[0], len(ready)) for value in (step.wall, step.cpu)), step.calls)
+        _file(parties, board, trustees, timed)
+    unit = before.mean(measure_unit()).variable
+    with counting.counted() as counts:
+        _file(parties, board, trustees, counted)
+    share = {"one trustee": len(timed) * len(trustees)}
+    steps = {
+        key: Step(*(value / share.get(key[0], len(timed)) for value in (step.wall, step.cpu)), step.calls)
         for key, step in watch.found.items()
     }
+    # The board multiplies nothing: what is counted is the trustees' work.
+    return Profile(steps, counts.multiplications / len(counted) / len(trustees), unit)
+
+
+def _file(
+    parties: Parties, board: BoardService, trustees: dict[int, TrusteeService], ready: Sequence[Ready]
+) -> None:
+    scope = parties.network.prepared.policy.scope
+    for one in ready:
+        board.submit_filing(one.sealed.data, scope)
+        for service in trustees.values():
+            service.poll(scope)
+    _run_batch(parties, board, trustees)
 
 
 def _run_batch(parties: Parties, board: BoardService, trustees: dict[int, TrusteeService]) -> None:
@@ -150,7 +182,7 @@ def _run_batch(parties: Parties, board: BoardService, trustees: dict[int, Truste
     parties.settle(board, trustees)
 
 
-def rows(database: str, entries: int, found: dict[tuple[str, str], Step]) -> list[tuple[str, ...]]:
+def rows(database: str, entries: int, found: Steps) -> list[tuple[str, ...]]:
     """For a table: the longest steps of each party's work first, those below 0.05 ms left out."""
     made = []
     for party in dict.fromkeys(key[0] for key in sorted(found)):

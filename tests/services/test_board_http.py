@@ -57,14 +57,18 @@ class Setup:
         return self.user.signed("owner", signer, "POST", address, sealed.header.entry)
 
     def accept(self, sealed: SealedReport) -> None:
+        for index, acceptance in self.acceptances(sealed).items():
+            path = f"{self.user.scope}/posts/{int(FeedKind.ACCEPTANCE)}"
+            assert self.user.trustee(index, "POST", path, octets.frame([acceptance])).status_code == 204
+
+    def acceptances(self, sealed: SealedReport) -> dict[int, bytes]:
+        made = {}
         for index, machine in self.world.machines.items():
             posts, _ = intake.receive_filings(
                 machine.state, machine.secrets, self.world.view(), [sealed.filing], self.world.randomness
             )
-            for post in posts:
-                if post.kind == Outgoing.ACCEPTANCE:
-                    path = f"{self.user.scope}/posts/{int(FeedKind.ACCEPTANCE)}"
-                    assert self.user.trustee(index, "POST", path, post.payload).status_code == 204
+            (made[index],) = (post.payload for post in posts if post.kind == Outgoing.ACCEPTANCE)
+        return made
 
 
 @pytest.fixture
@@ -236,10 +240,31 @@ def test_trustees_post_only_what_trustees_post(board: Setup) -> None:
     user = board.user
     before = len(user.feed())
     for kind in (1, 2, 5, 6, 12, 13, 14, 15, 16, 17, 99):
-        answer = user.trustee(1, "POST", f"{user.scope}/posts/{kind}", b"x")
+        answer = user.trustee(1, "POST", f"{user.scope}/posts/{kind}", octets.frame([b"x"]))
         assert answer.status_code == 409, kind
-    assert user.trustee(1, "POST", f"{user.scope}/posts/8", b"sealed").status_code == 204
+    assert user.trustee(1, "POST", f"{user.scope}/posts/8", octets.frame([b"sealed"])).status_code == 204
     assert len(user.feed()) == before + 1
+
+
+def test_messages_of_one_request_are_taken_all_or_none(board: Setup) -> None:
+    """Attack: one good acceptance and one in another trustee's name; too many at once; none at all."""
+    user, scope = board.user, board.user.scope
+    board.accept(board.file(0))
+    path = f"{scope}/posts/{int(FeedKind.ACCEPTANCE)}"
+    acceptances = [item.payload for item in user.feed() if item.kind == FeedKind.ACCEPTANCE]
+    made = board.acceptances(board.file(1))
+    before = len(user.feed())
+    for bad in ([made[1], made[2]], [made[1], b"noise"], [made[1]] * 65, []):
+        assert user.trustee(1, "POST", path, octets.frame(bad)).status_code in {400, 409}
+        assert len(user.feed()) == before
+    pairs = [bytes(32), b"path"] * 65
+    for wrong in (pairs, pairs[:3], [bytes(31), b"path"], []):
+        assert user.trustee(1, "POST", f"{scope}/paths", octets.frame(wrong)).status_code == 409
+    assert user.trustee(1, "POST", path, octets.frame([made[1], made[1]])).status_code == 204
+    assert len(user.feed()) == before + 1  # the second is there already
+    assert user.trustee(1, "POST", path, octets.frame(acceptances[:1])).status_code == 204
+    assert len(user.feed()) == before + 1
+    assert user.trustee(1, "POST", f"{scope}/paths", octets.frame(pairs[:128])).status_code == 204
 
 
 def test_a_snapshot_must_be_the_issuers(board: Setup) -> None:

@@ -175,7 +175,7 @@ def accept_everywhere(world: World, board: BoardService, filing_data: list[bytes
             assert errors == [None]
             for post in posts:
                 if post.kind == Outgoing.ACCEPTANCE:
-                    board.post(machine.secrets.index, world.policy.scope, FeedKind.ACCEPTANCE, post.payload)
+                    board.post(machine.secrets.index, world.policy.scope, FeedKind.ACCEPTANCE, [post.payload])
 
 
 def test_bundles_are_erased_when_everybody_has_them_and_not_before(engine: Engine, tmp_path: Path) -> None:
@@ -232,11 +232,11 @@ def test_acceptances_are_the_posters_own_and_for_this_filing(engine: Engine) -> 
     )
     (acceptance,) = [post.payload for post in posts if post.kind == Outgoing.ACCEPTANCE]
     with pytest.raises(NotAloneError):
-        board.post(2, world.policy.scope, FeedKind.ACCEPTANCE, acceptance)
+        board.post(2, world.policy.scope, FeedKind.ACCEPTANCE, [acceptance])
     changed = Acceptance.decode(acceptance).with_field("filing", bytes(32)).encode()
     with pytest.raises(NotAloneError):
-        board.post(1, world.policy.scope, FeedKind.ACCEPTANCE, changed)
-    board.post(1, world.policy.scope, FeedKind.ACCEPTANCE, acceptance)
+        board.post(1, world.policy.scope, FeedKind.ACCEPTANCE, [changed])
+    board.post(1, world.policy.scope, FeedKind.ACCEPTANCE, [acceptance])
     with board.store.reading() as view:
         entry = view.entry(world.policy.scope, sealed.header.entry)
     assert entry is not None

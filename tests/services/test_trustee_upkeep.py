@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,9 +178,11 @@ def test_a_stopped_trustee_posts_its_last_batches_again_byte_for_byte(
     posts: list[tuple[int, FeedKind, bytes]] = []
     original = BoardService.post
 
-    def post(this: BoardService, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
-        posts.append((trustee, kind, payload))
-        original(this, trustee, scope, kind, payload)
+    def post(
+        this: BoardService, trustee: int, scope: bytes, kind: FeedKind, payloads: Sequence[bytes]
+    ) -> None:
+        posts.extend((trustee, kind, payload) for payload in payloads)
+        original(this, trustee, scope, kind, payloads)
 
     monkeypatch.setattr(BoardService, "post", post)
     processes = Processes(tmp_path, story, port)

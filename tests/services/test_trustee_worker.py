@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from notalone_demo.simulation.deployment import Deployment, MockClock
 from notalone_server.board.app import build
 from notalone_server.board.service import BoardService
 from notalone_server.board.store import SqlStore as BoardSqlStore
-from notalone_server.edge import database
+from notalone_server.edge import database, octets
 from notalone_server.edge.metrics import Metrics
 from notalone_server.edge.rng import system_randomness
 from notalone_server.trustee import app as trustee_app
@@ -163,9 +163,11 @@ class Recorded:
     def watch(self, board: BoardService, patch: pytest.MonkeyPatch) -> None:
         original = BoardService.post
 
-        def post(this: BoardService, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
-            self.posts.append((trustee, kind, payload))
-            original(this, trustee, scope, kind, payload)
+        def post(
+            this: BoardService, trustee: int, scope: bytes, kind: FeedKind, payloads: Sequence[bytes]
+        ) -> None:
+            self.posts.extend((trustee, kind, payload) for payload in payloads)
+            original(this, trustee, scope, kind, payloads)
 
         patch.setattr(BoardService, "post", post)
 
@@ -476,11 +478,11 @@ def test_a_halted_trustee_asks_for_a_person_and_does_nothing_more() -> None:
 # --- the board's answers ----------------------------------------------------------------------------------
 
 
-def board_that(answer: httpx.Response | Exception) -> HttpBoard:
-    def handle(_request: httpx.Request) -> httpx.Response:
+def board_that(answer: httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]) -> HttpBoard:
+    def handle(request: httpx.Request) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer if isinstance(answer, httpx.Response) else answer(request)
 
     own = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"past").deployment.secrets[1]
     return HttpBoard(
@@ -516,7 +518,24 @@ def test_whatever_the_network_answers_is_no_board_and_no_crash(answer: httpx.Res
 
 def test_a_post_that_comes_too_late_for_good_does_not_hold_up_the_next() -> None:
     board = board_that(httpx.Response(409))
-    board.post(1, bytes(32), FeedKind.ACCEPTANCE, b"x")
+    board.post(1, bytes(32), FeedKind.ACCEPTANCE, [b"x"])
+    assert board.refused_posts == 1
+
+
+def test_one_bad_message_among_several_costs_only_itself() -> None:
+    """The board takes all of a request or nothing: what it refuses together is sent one by one."""
+    taken: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        parts = octets.unframe(request.content)
+        if b"bad" in parts:
+            return httpx.Response(409)
+        taken.extend(parts)
+        return httpx.Response(204)
+
+    board = board_that(answer)
+    board.post(1, bytes(32), FeedKind.ACCEPTANCE, [b"one", b"bad", b"two"])
+    assert taken == [b"one", b"two"]
     assert board.refused_posts == 1
 
 

@@ -154,7 +154,7 @@ def board_interface(folder: Path) -> Iterator[Interface]:
         acceptances += [(index, post.payload) for post in posts if post.kind == Outgoing.ACCEPTANCE]
     for index, payload in acceptances[1:]:
         address = f"{user.scope}/posts/{int(FeedKind.ACCEPTANCE)}"
-        assert user.trustee(index, "POST", address, payload).status_code == 204
+        assert user.trustee(index, "POST", address, octets.frame([payload])).status_code == 204
     token = user.token()
 
     def opener(method: str, path: str, body: bytes) -> dict[str, str]:
@@ -184,7 +184,7 @@ def board_interface(folder: Path) -> Iterator[Interface]:
         f"{scope}/own": [sealed.header.quota_tag],
         f"{scope}/letters": [bytes(range(32)) + bytes(contact.LETTER_LENGTH)],
         f"{scope}/mailboxes": [bytes(contact.REQUEST_LENGTH)],
-        f"{scope}/posts/{{kind}}": [acceptances[0][1]],
+        f"{scope}/posts/{{kind}}": [octets.frame([acceptances[0][1]])],
         f"{scope}/paths": [octets.frame([sealed.owner.recipient_key.public, b"sealed path"])],
         "/v1/log/cosignatures": [_cosignature(world)],
     }

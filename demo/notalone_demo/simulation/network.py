@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -123,13 +123,13 @@ class Link:
         """As the board answers."""
         return self._call(lambda: self.board().log_update(index, from_size))
 
-    def post(self, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
+    def post(self, trustee: int, scope: bytes, kind: FeedKind, payloads: Sequence[bytes]) -> None:
         """Delivered once, twice, or not at all (then an error is seen)."""
-        self._call(lambda: self.board().post(trustee, scope, kind, payload))
+        self._call(lambda: self.board().post(trustee, scope, kind, payloads))
 
-    def post_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+    def post_inclusions(self, scope: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
         """As `post`."""
-        self._call(lambda: self.board().post_inclusion(scope, recipient, sealed))
+        self._call(lambda: self.board().post_inclusions(scope, paths))
 
     def post_cosignature(self, data: bytes) -> None:
         """As `post`."""

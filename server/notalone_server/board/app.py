@@ -18,7 +18,7 @@ from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_crypto.messages.committee import ScopePolicy, SignedManifest
 from notalone_crypto.primitives.signing import SEED_LENGTH, SigningKey, generate_key
 from notalone_crypto.protocol.keys import Committee
-from notalone_server.board.erasure import erase_bundles
+from notalone_server.board.erasure import Forgetting, erase_bundles
 from notalone_server.board.gate import Gate
 from notalone_server.board.mailboxes import LETTERS_PER_SCOPE, Mailboxes
 from notalone_server.board.routes import COUNTERS, add_routes
@@ -63,7 +63,7 @@ class Running:
     operations: FastAPI
     metrics: Metrics
     readers: tuple[str, ...]  # who must have read a filing before its bundles are erased
-    forget: Callable[[], None]
+    forgetting: Forgetting
     turn: Turn
     everybody_there: Callable[[], bool]
 
@@ -75,13 +75,10 @@ class Running:
         if self.everybody_there():
             self.board.tick()
         erased = erase_bundles(self.board, self.readers)
-        for _ in range(erased):
-            self.metrics.count("erased_total")
+        self.metrics.count("erased_total", erased)
         letters = self.mailboxes.erase()
-        for _ in range(letters):
-            self.metrics.count("letters_erased_total")
-        if erased or letters:
-            self.forget()
+        self.metrics.count("letters_erased_total", letters)
+        self.forgetting.work(erased + letters)
 
 
 def build(
@@ -121,7 +118,7 @@ def build(
         operations,
         metrics,
         trustees,
-        forget,
+        Forgetting(forget, board.clock),
         turn or Turn(),
         lambda: gate.is_everybody_there(trustees),
     )

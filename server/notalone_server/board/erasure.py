@@ -6,15 +6,38 @@ Owns when a filing's sealed parts go and what remains of it for auditors
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.messages.filing import Filing
-from notalone_server.board.ports import Writing
+from notalone_server.board.ports import Clock, Writing
 from notalone_server.board.service import BoardService
 
+FORGET_SECONDS: Final = 10
 _AT_ONCE: Final = 32
+
+
+@dataclass(slots=True)
+class Forgetting:
+    """Makes what was erased unreadable in the database's files, at once or a few seconds later.
+
+    Not each time: it holds up every writer, and filings that come quickly are erased one after the other.
+    """
+
+    forget: Callable[[], None]
+    clock: Clock
+    _waiting: bool = field(init=False, default=False)
+    _last: int | None = field(init=False, default=None)
+
+    def work(self, erased: int) -> None:
+        """Call it from time to time with what was erased since; what fails is tried again."""
+        self._waiting = self._waiting or erased > 0
+        now = self.clock()
+        if self._waiting and (self._last is None or not 0 <= now - self._last < FORGET_SECONDS):
+            self.forget()
+            self._waiting, self._last = False, now
 
 
 def erase_bundles(board: BoardService, readers: Iterable[str]) -> int:

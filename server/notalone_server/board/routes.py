@@ -5,7 +5,6 @@ Owns addresses, who may use them and the shape of answers. Refuses to know rules
 """
 
 # No `from __future__ import annotations`: dependencies in annotations are local names (the gate's methods).
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Response
@@ -28,6 +27,7 @@ from notalone_server.edge.openapi import answers, answers_text, describe, proble
 from notalone_server.edge.problem import ProblemError
 
 FEED_BYTES = 8 << 20
+MAX_TOGETHER = 64  # messages in one request
 COUNTERS = (
     "filings_total",
     "withdrawals_total",
@@ -223,6 +223,14 @@ def _log(board: BoardService) -> APIRouter:
     return router
 
 
+def _several(body: bytes, frames: int) -> tuple[bytes, ...]:
+    """The parts of 1 to MAX_TOGETHER messages of so many frames. Raises ContextMismatch (encoding.length)."""
+    parts = unframe(body)
+    if not parts or len(parts) % frames or len(parts) > frames * MAX_TOGETHER:
+        raise ContextMismatch(Code.LENGTH, f"1 to {MAX_TOGETHER} messages travel in one request")
+    return parts
+
+
 def _machines(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["trustees and auditors"])
 
@@ -255,36 +263,45 @@ def _machines(board: BoardService, gate: Gate, metrics: Metrics) -> APIRouter:
     @router.post(
         "/scopes/{scope}/posts/{kind}",
         status_code=204,
-        summary="Post a trustee's message",
+        summary="Post a trustee's messages",
         responses={**DONE, **problems("context", "conflict", "refused")},
-        openapi_extra=describe(b"\0\1\x21", "A message of that kind; here Acceptance.", whole=False),
+        openapi_extra=describe(
+            _LENGTH, f"Frames: 1 to {MAX_TOGETHER} messages of that kind; all or none are taken.", whole=False
+        ),
     )
-    def post_message(
+    def post_messages(
         scope: ScopeName,
         kind: Kind,
         body: Octets,
         trustee: Annotated[int, Depends(gate.trustee)],
     ) -> None:
-        """A trustee's message for the feed."""
+        """Messages for the feed."""
         if kind not in tuple(FeedKind):
             raise ContextMismatch(Code.RANGE, "no such kind")
-        board.post(trustee, scope, FeedKind(kind), body)
-        metrics.count("posts_total")
+        messages = _several(body, 1)
+        board.post(trustee, scope, FeedKind(kind), messages)
+        metrics.count("posts_total", len(messages))
 
     @router.post(
         "/scopes/{scope}/paths",
         status_code=204,
-        summary="Post a sealed path",
+        summary="Post sealed paths",
         responses={**DONE, **problems("context", "conflict", "refused")},
-        openapi_extra=describe(frame([bytes(HPKE_KEY_LENGTH), b"\0"]), "Frames: recipient key, sealed path."),
+        openapi_extra=describe(
+            frame([bytes(HPKE_KEY_LENGTH), b"\0"]),
+            f"Frames: recipient key, sealed path; 1 to {MAX_TOGETHER} such pairs.",
+        ),
     )
-    def post_path(scope: ScopeName, body: Octets, _trustee: Annotated[int, Depends(gate.trustee)]) -> None:
-        """A sealed path for one recipient."""
-        parts: Sequence[bytes] = unframe(body)
-        if len(parts) != 2 or len(parts[1]) > LOOK_UP_BLOCK - 4:
-            raise ContextMismatch(Code.LENGTH, "a path is two frames, and fits into one answer")
-        board.post_inclusion(scope, exactly(parts[0], HPKE_KEY_LENGTH), parts[1])
-        metrics.count("posts_total")
+    def post_paths(scope: ScopeName, body: Octets, _trustee: Annotated[int, Depends(gate.trustee)]) -> None:
+        """Sealed paths, each for one recipient."""
+        parts = _several(body, 2)
+        paths = list(zip(parts[::2], parts[1::2], strict=True))
+        for recipient, sealed in paths:
+            exactly(recipient, HPKE_KEY_LENGTH)
+            if len(sealed) > LOOK_UP_BLOCK - 4:
+                raise ContextMismatch(Code.LENGTH, "a path fits into one answer")
+        board.post_inclusions(scope, paths)
+        metrics.count("posts_total", len(paths))
 
     @router.post(
         "/log/cosignatures",

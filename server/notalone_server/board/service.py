@@ -7,6 +7,7 @@ what it shows: a board that lies is found out, one that is silent is seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from notalone_crypto.errors import Code, ContextMismatch, StateConflict, VerificationFailed
@@ -299,31 +300,36 @@ class BoardService:
             raise StateConflict(Code.CONSISTENCY, "the log has no such sizes")
         return tree.consistency_proof(first, second) if first else ()
 
-    def post(self, trustee: int, scope_name: bytes, kind: FeedKind, payload: bytes) -> None:
-        """Take a trustee's message; what the board understands of it moves the batch on.
+    def post(self, trustee: int, scope_name: bytes, kind: FeedKind, payloads: Sequence[bytes]) -> None:
+        """Take a trustee's messages, all or none; what the board understands of them moves the batch on.
 
         Raises: ContextMismatch for a kind that trustees do not post, or in another's name.
         """
         with self.store.writing() as store:
-            scope = self._scope(store, scope_name)
-            if kind == FeedKind.ACCEPTANCE:
-                self._take_acceptance(store, scope_name, trustee, payload)
-            elif kind == FeedKind.COMPLAINT:
-                self._take_complaint(store, scope_name, trustee, payload)
-            elif kind == FeedKind.RECORD_VOTE:
-                self._take_record_vote(store, scope, payload)
-            elif kind == FeedKind.RELEASES:
-                self._take_blobs(store, scope, payload)
-            elif kind in _PASSED_ON:
-                store.append(scope_name, kind, payload)
-            else:
-                raise ContextMismatch(Code.COMMITTEE, "trustees do not post this kind")
+            self._scope(store, scope_name)
+            for payload in payloads:
+                self._take(store, trustee, scope_name, kind, payload)
 
-    def post_inclusion(self, scope_name: bytes, recipient: bytes, sealed: bytes) -> None:
-        """Keep a path that only its owner can open."""
+    def _take(self, store: Writing, trustee: int, scope_name: bytes, kind: FeedKind, payload: bytes) -> None:
+        if kind == FeedKind.ACCEPTANCE:
+            self._take_acceptance(store, scope_name, trustee, payload)
+        elif kind == FeedKind.COMPLAINT:
+            self._take_complaint(store, scope_name, trustee, payload)
+        elif kind == FeedKind.RECORD_VOTE:
+            self._take_record_vote(store, self._scope(store, scope_name), payload)
+        elif kind == FeedKind.RELEASES:
+            self._take_blobs(store, self._scope(store, scope_name), payload)
+        elif kind in _PASSED_ON:
+            store.append(scope_name, kind, payload)
+        else:
+            raise ContextMismatch(Code.COMMITTEE, "trustees do not post this kind")
+
+    def post_inclusions(self, scope_name: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keep paths, each under the recipient's key of its owner, who alone can open it."""
         with self.store.writing() as store:
             self._scope(store, scope_name)
-            store.put_inclusion(scope_name, recipient, sealed)
+            for recipient, sealed in paths:
+                store.put_inclusion(scope_name, recipient, sealed)
 
     def post_cosignature(self, data: bytes) -> None:
         """Collect cosignatures; with a quorum the leaf counts and its batch is closed."""

@@ -30,10 +30,10 @@ class Metrics:
         self._gauges = dict.fromkeys(gauges, 0.0)
         self._lock = threading.Lock()
 
-    def count(self, name: str) -> None:
-        """One more. Raises KeyError for an unknown name."""
+    def count(self, name: str, times: int = 1) -> None:
+        """One more, or several. Raises KeyError for an unknown name."""
         with self._lock:
-            self._counters[name] += 1
+            self._counters[name] += times
 
     def put(self, name: str, value: float) -> None:
         """Set a gauge. Raises KeyError for an unknown name."""

@@ -7,6 +7,7 @@ to know what is served.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ GRACE_SECONDS = 10
 _POLL_SECONDS = 0.02
 MAX_CONNECTIONS = 512  # each may hold one body in memory
 SWITCH_SECONDS = 0.0005
+_NICENESS = 5
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Periodic:
     name: str
     seconds: float
     action: Callable[[], object]
+    gives_way: bool = False  # work that nobody waits for lets what somebody waits for go first
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
 
@@ -51,6 +54,8 @@ class Periodic:
             self._thread.join(GRACE_SECONDS)
 
     def _run(self) -> None:
+        if self.gives_way:
+            _give_way()
         while True:
             try:
                 self.action()
@@ -58,6 +63,15 @@ class Periodic:
                 log_exception("background work failed", error)
             if self._stop.wait(self.seconds):
                 return
+
+
+def _give_way() -> None:
+    """This thread alone: it interrupts nobody and gets less of a busy processor, if the system can."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; the work is the same
+            os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
 
 
 def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:

@@ -130,7 +130,8 @@ def run(config: Path) -> None:
         worker = assemble(settings, still_ours=still_ours)
         committee, own, _ = load_keys(settings)
         title = committee.manifest.parameters.trustees[own.index - 1]
-        loop = process.Periodic("trustee", settings.poll_seconds, worker.step)
+        # On a machine shared with a board, whoever files waits for the board, and nobody for a trustee.
+        loop = process.Periodic("trustee", settings.poll_seconds, worker.step, gives_way=True)
         try:
             process.serve_operations(
                 operations(worker, system_clock, title),

@@ -7,6 +7,7 @@ Whatever goes wrong on the way is BoardUnreachable: the next poll tries again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -90,18 +91,18 @@ class HttpBoard:
             raise StateConflict(Code.OUT_OF_ORDER, "the board has no such leaf")
         return LogUpdate.decode(body)
 
-    def post(self, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
-        """Deliver a message. The board knows the sender by the request's signature."""
+    def post(self, trustee: int, scope: bytes, kind: FeedKind, payloads: Sequence[bytes]) -> None:
+        """Deliver messages. The board knows the sender by the request's signature."""
         del trustee
-        self._deliver(f"/v1/scopes/{scope.hex()}/posts/{int(kind)}", payload)
+        self._deliver(f"/v1/scopes/{scope.hex()}/posts/{int(kind)}", [frame([one]) for one in payloads])
 
-    def post_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
-        """Deliver an owner's sealed path."""
-        self._deliver(f"/v1/scopes/{scope.hex()}/paths", frame([recipient, sealed]))
+    def post_inclusions(self, scope: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
+        """Deliver owners' sealed paths."""
+        self._deliver(f"/v1/scopes/{scope.hex()}/paths", [frame(one) for one in paths])
 
     def post_cosignature(self, data: bytes) -> None:
         """Deliver a cosignature."""
-        self._deliver("/v1/log/cosignatures", data)
+        self._deliver("/v1/log/cosignatures", [data])
 
     def _items(self, scope: bytes, after: int) -> list[FeedItem]:
         status, body = self._request("GET", f"/v1/scopes/{scope.hex()}/feed/{after}")
@@ -113,11 +114,17 @@ class HttpBoard:
             raise BoardUnreachable("the board's answer is damaged") from error
         return [item for item in items if item.scope == scope]
 
-    def _deliver(self, path: str, body: bytes) -> None:
-        status, _ = self._request("POST", path, body)
-        if status not in {httpx.codes.OK, httpx.codes.NO_CONTENT}:
-            # For good: it is too late for this message, and what comes after it must not wait for ever.
-            self.refused_posts += 1
+    def _deliver(self, path: str, parts: Sequence[bytes]) -> None:
+        """In one request; where the board refuses that, each part alone, for one bad part spoils all."""
+        status, _ = self._request("POST", path, b"".join(parts))
+        if status in {httpx.codes.OK, httpx.codes.NO_CONTENT}:
+            return
+        if len(parts) > 1:
+            for part in parts:
+                self._deliver(path, [part])
+            return
+        # For good: it is too late for this message, and what comes after it must not wait for ever.
+        self.refused_posts += 1
 
     def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body, for an answer that says something. Raises BoardUnreachable."""

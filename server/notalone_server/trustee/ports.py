@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from notalone_crypto.messages.evaluation import LogUpdate
@@ -26,11 +26,11 @@ class BoardPort(Protocol):
     def log_update(self, index: int, from_size: int) -> LogUpdate:
         """Checkpoint and proofs for a leaf, from the caller's last view."""
 
-    def post(self, trustee: int, scope: bytes, kind: FeedKind, payload: bytes) -> None:
-        """Deliver a message; delivering it twice is harmless."""
+    def post(self, trustee: int, scope: bytes, kind: FeedKind, payloads: Sequence[bytes]) -> None:
+        """Deliver messages of one kind; delivering one twice is harmless."""
 
-    def post_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
-        """Deliver an owner's sealed path."""
+    def post_inclusions(self, scope: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
+        """Deliver owners' sealed paths, each with its owner's recipient key."""
 
     def post_cosignature(self, data: bytes) -> None:
         """Deliver a cosignature."""

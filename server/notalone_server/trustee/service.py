@@ -33,6 +33,7 @@ from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState
 from notalone_crypto.protocol.withdraw import period_of
 from notalone_crypto.randomness import Randomness
+from notalone_server.trustee.delivery import deliver, leading
 from notalone_server.trustee.memory import Durable, Memory
 from notalone_server.trustee.ports import BoardPort, BoardUnreachable, Clock, TrusteeStore
 
@@ -54,15 +55,6 @@ FORKED = (
     "newest checkpoints with them; start this trustee again only when all agree which log is the true one"
 )
 _PROVEN = {Code.CONSISTENCY, Code.FORK}  # under the board's own signature
-_POSTED_AS = {
-    Outgoing.ACCEPTANCE: FeedKind.ACCEPTANCE,
-    Outgoing.COMPLAINT: FeedKind.COMPLAINT,
-    Outgoing.PLAN_VOTE: FeedKind.PLAN_VOTE,
-    Outgoing.ROUND_ONE: FeedKind.ROUND_ONE,
-    Outgoing.ROUND_TWO: FeedKind.ROUND_TWO,
-    Outgoing.RELEASES: FeedKind.RELEASES,
-    Outgoing.RECORD_VOTE: FeedKind.RECORD_VOTE,
-}
 _TOO_EARLY = {Code.OUT_OF_ORDER, Code.UNKNOWN_ENTRY, Code.BATCH_OPEN, Code.SCOPE, Code.SNAPSHOT}
 
 
@@ -439,23 +431,9 @@ class TrusteeService:
     def _flush(self) -> None:
         """Post what is stored and not yet posted; a kill in between only posts it twice."""
         while self.durable.unposted:
-            post = self.durable.unposted[0]
-            self._deliver(post)
-            self.durable.unposted.pop(0)
-
-    def _deliver(self, post: Post) -> None:
-        if post.kind == Outgoing.COSIGNATURE:
-            self.board.post_cosignature(post.payload)
-        elif post.kind == Outgoing.INCLUSION:
-            self.board.post_inclusion(post.scope, post.recipient, post.payload)
-        else:
-            kind = _POSTED_AS[post.kind]
-            payload = post.payload
-            if kind in CONFIDENTIAL_KINDS:
-                payload = envelope.seal(
-                    self.committee, post.scope, int(kind), payload, self.randomness
-                ).encode()
-            self.board.post(self.secrets.index, post.scope, kind, payload)
+            run = leading(self.durable.unposted)
+            deliver(self.board, self.committee, self.secrets.index, run, self.randomness)
+            del self.durable.unposted[: len(run)]
 
 
 def _outgoing_of(kind: FeedKind) -> Outgoing:

@@ -133,8 +133,7 @@ class Worker:
                     code = service.halted.split(":", 1)[0]
                     self._halt(service.halted, _HALTS.get(code, Halt.TRUSTEE))  # type: ignore[call-overload]
                     return
-            for _ in range(moved):
-                self.metrics.count("items_total")
+            self.metrics.count("items_total", moved)
             self._reached(service)
             if not moved:
                 return
