@@ -31,13 +31,12 @@ from notalone_crypto.messages.wire import Message
 from notalone_crypto.protocol import accept
 from notalone_crypto.protocol.accept import EntryShares, View
 from notalone_crypto.protocol.audit_report import Docket
-from notalone_crypto.protocol.batch import CLOCK_TOLERANCE_SECONDS
 from notalone_crypto.protocol.evaluate import same_as_before
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.protocol.roll import check_snapshot, is_current
 from notalone_crypto.protocol.signed import check_signature
 from notalone_crypto.protocol.state import Outgoing, PendingEntry, ScopeState, TrusteeState
-from notalone_crypto.protocol.withdraw import WEEK_SECONDS, check_withdrawal, period_of
+from notalone_crypto.protocol.withdraw import WEEK_SECONDS, check_withdrawal
 from notalone_crypto.suite import Tag
 
 NO_SHARES: Final = EntryShares((), (), ())
@@ -258,13 +257,9 @@ class PublicRecord:
         # roll's and the plan's, and before the end of the entry's last week.
         latest = min(plan.opened_at, (header.expiry_week + 1) * WEEK_SECONDS - 1)
         view = self._view(scope, [(filing, header)], latest)
-        snapshot = accept.find_snapshot(view, header)
+        accept.find_snapshot(view, header)
         try:
-            first = period_of(snapshot.issued_at, policy.period_days)
-            last = period_of(plan.opened_at + CLOCK_TOLERANCE_SECONDS, policy.period_days)
-            if not first <= header.period <= last:
-                raise ContextMismatch(Code.PERIOD, "an accepted filing uses a quota place of another period")
-            view = View(self.committee, policy, view.snapshots, {}, header.period, latest)
+            view = View(self.committee, policy, view.snapshots, {}, 0, latest)
             spent = self.state.spent.setdefault(header.period, set())
             if isinstance(filing, FilingTrace):
                 accept.check_trace_cheaply(view, filing, self.state.seen_encs, spent)

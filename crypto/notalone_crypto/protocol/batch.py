@@ -22,8 +22,7 @@ from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.rounds import Batch, Item, Point
 from notalone_crypto.protocol.state import LiveEntry, PendingEntry, ScopeState, TrusteeState
 from notalone_crypto.protocol.withdraw import has_expired
-
-CLOCK_TOLERANCE_SECONDS = 600
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class BoardService:
             if known is not None and known.filing != filing.fingerprint:
                 raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
             if known is None:
-                self._rolls.check(store, header)
+                self._rolls.check(store, scope.policy, header, self.clock())
                 if store.is_spent(header.scope, header.period, header.quota_tag):
                     raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
                 store.spend(header.scope, header.period, header.quota_tag, header.entry)

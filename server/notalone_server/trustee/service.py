@@ -31,7 +31,6 @@ from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState
-from notalone_crypto.protocol.withdraw import period_of
 from notalone_crypto.randomness import Randomness
 from notalone_server.trustee.memory import Durable, Memory
 from notalone_server.trustee.ports import BoardPort, BoardUnreachable, Clock, TrusteeStore
@@ -420,9 +419,7 @@ class TrusteeService:
         now = self.clock()
         known = [self._decoded(data) for data in self.durable.snapshots.get(scope.policy.scope, [])]
         newest = {(snapshot.issuer_key, snapshot.cohort): snapshot for snapshot in known}
-        return View(
-            self.committee, scope.policy, known, newest, period_of(now, scope.policy.period_days), now
-        )
+        return View(self.committee, scope.policy, known, newest, intake.not_before(scope, now), now)
 
     def _decoded(self, data: bytes) -> RollSnapshot:
         known = self._rolls.get(data)
