@@ -8,7 +8,7 @@ import pytest
 from tests.support.auditing import Entry, RecordedWorld
 from tests.support.world import World
 
-from notalone_crypto.errors import Code, RollRefused
+from notalone_crypto.errors import Code, ContextMismatch, RollRefused
 from notalone_crypto.messages.evaluation import BatchPlan, CosignatureMessage, LogUpdate, RoundOne, RoundTwo
 from notalone_crypto.messages.filing import (
     Acceptance,
@@ -22,7 +22,7 @@ from notalone_crypto.messages.release import ReleaseBatch
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives import merkle
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
-from notalone_crypto.protocol import accept, file, intake, log
+from notalone_crypto.protocol import accept, batch, file, intake, log
 from notalone_crypto.protocol.audit_record import Shown
 from notalone_crypto.protocol.audit_report import AuditReport
 from notalone_crypto.protocol.signed import sign_message
@@ -525,14 +525,19 @@ def test_board_that_erases_the_evidence_of_a_complaint() -> None:
     assert verdicts(recorded.report(recorded.erased())) == [(Code.COMPLAINT, ())]
 
 
-def test_quota_place_of_a_period_that_was_not_running() -> None:
+def test_quota_place_of_a_period_that_was_not_running(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trustees accept under a clock of their own, so that one person files without limit."""
     recorded = small()
     world = recorded.world
     world.now += 366 * DAY_SECONDS
     recorded.file(1, b"bob")
     world.now -= 366 * DAY_SECONDS
-    recorded.batch()
+    with pytest.raises(ContextMismatch) as caught:
+        recorded.batch()  # an honest trustee votes for no such plan
+    assert caught.value.code == Code.PERIOD
+    with monkeypatch.context() as dishonest:
+        dishonest.setattr(batch, "_check_periods", lambda *_: None)
+        recorded.batch()
     assert in_batch(recorded.report(), 1)[0] == (Code.PERIOD, (1, 2, 3))
 
 

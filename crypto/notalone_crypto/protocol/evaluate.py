@@ -85,6 +85,8 @@ class Machine:
     ) -> list[Post]:
         """Agree to a plan, or say why not; the plan in progress is answered with the same bytes.
 
+        A vote that opened nothing yet moves on to a newer plan: see `batch.check_replacement`.
+
         `votes`: others' votes that came before this trustee could take the plan; after an absence
         they show that the plan was not dated back. `absent`: see `batch.check_plan`.
 
@@ -95,7 +97,7 @@ class Machine:
         if scope.batch is not None:
             if scope.batch.plan == plan:
                 return list(scope.batch.outbox)
-            raise StateConflict(Code.BATCH_OPEN, "the batch before is not closed")
+            batches.check_replacement(self.committee, scope, plan, scope.batch.plan, now)
         try:
             batches.check_plan(self.committee, scope, plan, now, self._voters(plan, votes), absent)
         except CommitteeHalted as error:

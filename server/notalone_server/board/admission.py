@@ -44,7 +44,7 @@ class NewestRolls:
         self._known.pop(scope, None)
 
     def check(self, store: Reading, policy: ScopePolicy, header: Header, now: int) -> None:
-        """Raise ContextMismatch unless the filing names a newest roll, in the order of the feed, and is of now.
+        """Raise ContextMismatch unless the filing is of now and names a newest roll in the feed's order.
 
         Trustees refuse other ones, each at the time when it reads: a promise would not be kept. The
         reporter seals again; nothing was spent.
