@@ -28,7 +28,7 @@ from notalone_crypto.protocol.audit_report import AuditReport
 from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.protocol.state import Outgoing, Post
 from notalone_crypto.protocol.withdraw import DAY_SECONDS
-from notalone_crypto.suite import Tag
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS, Tag
 
 Verdict = tuple[Code, tuple[int, ...]]
 
@@ -280,6 +280,25 @@ def test_two_plans_of_one_number(run: RecordedWorld) -> None:
     forged = [Entry(Shown.PLAN, payload=plan.encode()), *run.votes_for(plan)[:2]]
     assert verdicts(run.report(run.record + forged))[-1] == (Code.EQUIVOCATION, (1, 2))
     assert verdicts(run.report(forged + run.record))[-1] == (Code.EQUIVOCATION, (1, 2))
+
+
+def test_two_plans_of_one_number_are_opened_by_one_trustee(run: RecordedWorld) -> None:
+    """[AUD-9] A vote may go to a newer plan, an opening may not: who signed both is named."""
+    world, plan = run.world, plan_of(run, 2)
+    newer = replace(plan, opened_at=plan.opened_at + CLOCK_TOLERANCE_SECONDS + 1)
+    moved = [Entry(Shown.PLAN, payload=newer.encode()), *run.votes_for(newer)]
+    assert run.report(run.record + moved).clean
+    first = next(
+        one.payload for one in run.record if (one.kind, one.trustee, one.batch) == (Outgoing.ROUND_ONE, 1, 2)
+    )
+    opened = sign_message(
+        replace(RoundOne.decode(first), plan=newer.fingerprint),
+        world.secrets[1].signing_key,
+        Tag.ROUND_ONE,
+    )
+    forged = [*moved, Entry(Outgoing.ROUND_ONE, 1, opened.encode())]
+    assert verdicts(run.report(run.record + forged)) == [(Code.EQUIVOCATION, (1,))]
+    assert verdicts(run.report(forged + run.record))[-1] == (Code.EQUIVOCATION, (1,))
 
 
 def test_accepted_filing_that_no_batch_takes() -> None:

@@ -16,6 +16,7 @@ from notalone_crypto.messages.committee import ReleaseMode
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.protocol import file, roll
 from notalone_crypto.protocol.withdraw import DAY_SECONDS, period_of, week_of
+from notalone_demo.seen import AuditorSeen
 from notalone_demo.simulation.people import make_report
 from notalone_server.board.admission import CLOCK_DIFFERENCE_SECONDS
 from notalone_server.trustee.service import MAX_BAD_POLLS
@@ -46,6 +47,9 @@ def finished(story: Story, *, one_batch: bool = True) -> None:
     for trustee in story.deployment.trustees.values():
         assert not trustee.halted
         assert trustee.durable.refusals == []
+    board, key = story.deployment.board, story.deployment.auditor_key
+    feed = board.feed(story.deployment.policy.scope, 0)
+    assert AuditorSeen(story.deployment.committee, feed, key, board.consistency).report().clean
 
 
 @pytest.mark.parametrize("batches", [0, 1], ids=["before any batch", "after a batch"])

@@ -208,6 +208,14 @@ class Machine:
         scope = self._scope(scope_name)
         return scope.last_outbox + (list(scope.batch.outbox) if scope.batch else [])
 
+    def missing(self, scope_name: bytes) -> tuple[int, ...]:
+        """Evaluators for whose message the batch in progress waits, as far as this trustee was shown."""
+        scope = self.state.scopes.get(scope_name)
+        if scope is None or scope.batch is None or scope.phase not in _COLLECTED:
+            return ()
+        received = scope.batch.received.get(_COLLECTED[scope.phase][1], {})
+        return tuple(index for index in scope.batch.plan.evaluators if index not in received)
+
     def _voters(self, plan: BatchPlan, votes: Sequence[bytes]) -> frozenset[int]:
         """The other trustees whose signed votes for this plan are among `votes`."""
         found = set()

@@ -64,6 +64,11 @@ class ShownPlans:
             seen.votes[number] = vote
         return PlanVote.decode(vote).plan in seen.over
 
+    def numbers(self, scope: bytes) -> tuple[int, ...]:
+        """Where the newest answer of the feed had plans."""
+        seen = self._scopes.get(scope)
+        return () if seen is None else tuple(seen.plans)
+
     def evidence(self, plan: BatchPlan, now: int) -> tuple[tuple[bytes, ...], int | None]:
         """Others' votes, and when this trustee last saw that there was no such plan."""
         seen = self._scopes.setdefault(plan.scope, _Seen())

@@ -160,6 +160,13 @@ class TrusteeService:
         scope = self.machine.state.scopes.get(scope_name)
         return Phase.IDLE if scope is None else scope.phase
 
+    def has_untimely_plan(self, scope_name: bytes) -> bool:
+        """Whether a plan waits because its time does not fit this trustee's clock."""
+        return any(
+            self._last_codes.get(number) == Code.PERIOD and not self._is_done(scope_name, number)
+            for number in self._plans.numbers(scope_name)
+        )
+
     def _handle_in_order(self, scope_name: bytes, waiting: list[FeedItem]) -> list[FeedItem]:
         """Those of `waiting` that are not done with.
 
@@ -245,7 +252,8 @@ class TrusteeService:
             self._save()
 
     def _is_done(self, scope_name: bytes, number: int) -> bool:
-        return number <= self.durable.done[scope_name] or number in self.durable.handled[scope_name]
+        durable = self.durable
+        return number <= durable.done.get(scope_name, 0) or number in durable.handled.get(scope_name, {})
 
     def _done_with(self, scope_name: bytes, number: int, mark: bytes) -> None:
         """Count an item as handled; the numbers below the first gap are one number."""
