@@ -149,7 +149,7 @@ def test_attack_an_issuer_dates_a_roll_back_to_give_a_member_the_places_of_past_
 
 
 def test_no_receipt_is_given_for_a_place_of_a_period_that_is_over_and_sealing_again_is_free() -> None:
-    """HTTP-23."""
+    """HTTP-27."""
     story = at_the_end(seconds=1)
     deployment, scope = story.deployment, story.deployment.policy.scope
     last = period_of(deployment.clock.now, deployment.policy.period_days)
@@ -169,7 +169,7 @@ def test_no_receipt_is_given_for_a_place_of_a_period_that_is_over_and_sealing_ag
 
 
 def test_no_receipt_is_given_for_what_trustees_would_call_too_early_or_kept_for_too_long() -> None:
-    """HTTP-23. A device's clock far ahead: the next period, and an expiry beyond the rules."""
+    """HTTP-27. A device's clock far ahead: the next period, and an expiry beyond the rules."""
     story = at_the_end(seconds=CLOCK_DIFFERENCE_SECONDS + 2)
     deployment, now = story.deployment, story.deployment.clock.now
     deployment.board.clock = lambda: now
