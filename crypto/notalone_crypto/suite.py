@@ -30,6 +30,7 @@ MIN_ROLL: Final = 32
 COHORT_SIZE: Final = 256
 MAX_WHOLE_ROLL: Final = 512
 SNAPSHOT_GRACE_SECONDS: Final = 120
+CLOCK_TOLERANCE_SECONDS: Final = 600  # between any two honest clocks
 MIN_QUOTA: Final = 12
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.auditing import Entry, RecordedWorld
 from tests.support.world import World
 
-from notalone_crypto.errors import Code, RollRefused
+from notalone_crypto.errors import Code, ContextMismatch, RollRefused
 from notalone_crypto.messages.evaluation import BatchPlan, CosignatureMessage, LogUpdate, RoundOne, RoundTwo
 from notalone_crypto.messages.filing import (
     Acceptance,
@@ -22,13 +22,13 @@ from notalone_crypto.messages.release import ReleaseBatch
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives import merkle
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
-from notalone_crypto.protocol import accept, file, intake, log
+from notalone_crypto.protocol import accept, batch, file, intake, log
 from notalone_crypto.protocol.audit_record import Shown
 from notalone_crypto.protocol.audit_report import AuditReport
 from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.protocol.state import Outgoing, Post
 from notalone_crypto.protocol.withdraw import DAY_SECONDS
-from notalone_crypto.suite import Tag
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS, Tag
 
 Verdict = tuple[Code, tuple[int, ...]]
 
@@ -282,6 +282,25 @@ def test_two_plans_of_one_number(run: RecordedWorld) -> None:
     assert verdicts(run.report(forged + run.record))[-1] == (Code.EQUIVOCATION, (1, 2))
 
 
+def test_two_plans_of_one_number_are_opened_by_one_trustee(run: RecordedWorld) -> None:
+    """[AUD-9] A vote may go to a newer plan, an opening may not: who signed both is named."""
+    world, plan = run.world, plan_of(run, 2)
+    newer = replace(plan, opened_at=plan.opened_at + CLOCK_TOLERANCE_SECONDS + 1)
+    moved = [Entry(Shown.PLAN, payload=newer.encode()), *run.votes_for(newer)]
+    assert run.report(run.record + moved).clean
+    first = next(
+        one.payload for one in run.record if (one.kind, one.trustee, one.batch) == (Outgoing.ROUND_ONE, 1, 2)
+    )
+    opened = sign_message(
+        replace(RoundOne.decode(first), plan=newer.fingerprint),
+        world.secrets[1].signing_key,
+        Tag.ROUND_ONE,
+    )
+    forged = [*moved, Entry(Outgoing.ROUND_ONE, 1, opened.encode())]
+    assert verdicts(run.report(run.record + forged)) == [(Code.EQUIVOCATION, (1,))]
+    assert verdicts(run.report(forged + run.record))[-1] == (Code.EQUIVOCATION, (1,))
+
+
 def test_accepted_filing_that_no_batch_takes() -> None:
     """[AUD-1] Suppressed filing: every trustee accepted it, and the board plans without it."""
     recorded = small()
@@ -525,14 +544,19 @@ def test_board_that_erases_the_evidence_of_a_complaint() -> None:
     assert verdicts(recorded.report(recorded.erased())) == [(Code.COMPLAINT, ())]
 
 
-def test_quota_place_of_a_period_that_was_not_running() -> None:
+def test_quota_place_of_a_period_that_was_not_running(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trustees accept under a clock of their own, so that one person files without limit."""
     recorded = small()
     world = recorded.world
     world.now += 366 * DAY_SECONDS
     recorded.file(1, b"bob")
     world.now -= 366 * DAY_SECONDS
-    recorded.batch()
+    with pytest.raises(ContextMismatch) as caught:
+        recorded.batch()  # an honest trustee votes for no such plan
+    assert caught.value.code == Code.PERIOD
+    with monkeypatch.context() as dishonest:
+        dishonest.setattr(batch, "_check_periods", lambda *_: None)
+        recorded.batch()
     assert in_batch(recorded.report(), 1)[0] == (Code.PERIOD, (1, 2, 3))
 
 

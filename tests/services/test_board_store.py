@@ -16,12 +16,14 @@ from tests.support.stories import Story, plan
 from tests.support.world import World
 
 from notalone_crypto.errors import Code, NotAloneError, StateConflict
+from notalone_crypto.messages.evaluation import BatchPlan
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.messages.filing import Acceptance, Filing, FilingTrace, Receipt
 from notalone_crypto.protocol import intake
 from notalone_crypto.protocol.signed import check_signature
 from notalone_crypto.protocol.state import Outgoing
-from notalone_crypto.suite import Tag
+from notalone_crypto.protocol.withdraw import DAY_SECONDS, WEEK_SECONDS, week_of
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS, Tag
 from notalone_demo.simulation import deployment as simulation
 from notalone_server.board import schema
 from notalone_server.board.erasure import erase_bundles
@@ -284,6 +286,37 @@ def test_memory_and_sql_plan_the_same_batch(engine: Engine) -> None:
     assert plans[0] == plans[1]
     with engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(schema.entries)).scalar() == 64
+
+
+@pytest.mark.parametrize("voters", [(), (1, 1), (1, 3)])
+def test_a_plan_over_an_expiry_gives_way_only_while_fewer_than_the_threshold_voted(
+    engine: Engine, voters: tuple[int, ...]
+) -> None:
+    """BAT-11, at the board. A vote that is posted twice is one; who voted is in the database."""
+    world = World()
+    scope, week = world.policy.scope, week_of(world.now)
+    board = open_board(world, SqlStore(engine))
+    with board.store.writing() as changing:
+        sequence = changing.append(scope, 2, b"f")
+        changing.put_entry(
+            scope, BoardEntry(bytes(32), bytes(32), bytes(32), week, sequence, 1, {1, 2, 3}, batch=1)
+        )
+    board.tick()
+    for trustee in voters:
+        board.post(trustee, scope, FeedKind.PLAN_VOTE, b"sealed")
+    board = BoardService(world.committee, world.board_key, lambda: world.now, SqlStore(engine))
+    for later, wanted in (
+        (CLOCK_TOLERANCE_SECONDS - 1, 1),  # by the slowest clock the week has not ended
+        (CLOCK_TOLERANCE_SECONDS, 1 if len(set(voters)) == 2 else 2),
+        (DAY_SECONDS, 1 if len(set(voters)) == 2 else 2),  # and only once
+    ):
+        world.now = (week + 1) * WEEK_SECONDS + later
+        board.tick()
+        plans = [
+            BatchPlan.decode(item.payload) for item in board.feed(scope, 0) if item.kind == FeedKind.PLAN
+        ]
+        assert [len(one.expired) for one in plans] == [0, 1][:wanted]
+        assert {(one.number, one.previous) for one in plans} == {(1, bytes(32))}
 
 
 def _entry(number: int, sequence: int) -> BoardEntry:

@@ -21,7 +21,7 @@ from tests.support.live_storm import PATIENCE, Clocks, Town, Wanted, scope, toge
 
 from notalone_client import ClientError, EntryState, Unavailable
 from notalone_crypto.errors import Code, NotAloneError
-from notalone_crypto.protocol.batch import CLOCK_TOLERANCE_SECONDS
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 from notalone_demo.live.network import LiveError, Network, Process, until
 from notalone_demo.live.operators import Wishes
 from notalone_server.trustee.service import ROLLED_BACK

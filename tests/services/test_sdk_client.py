@@ -12,6 +12,7 @@ from tests.support.town import Town, about
 from notalone_client import (
     AsyncClient,
     Client,
+    DateRefused,
     EntryState,
     Form,
     Named,
@@ -19,6 +20,7 @@ from notalone_client import (
     Phrase,
     Refused,
     RollMoved,
+    SealAgain,
     Sealed,
     Trust,
     Unavailable,
@@ -37,6 +39,8 @@ from notalone_crypto.errors import (
 from notalone_crypto.messages.contact import ReplyCard
 from notalone_crypto.primitives import hpke, signing
 from notalone_crypto.protocol import release
+from notalone_crypto.protocol.withdraw import DAY_SECONDS
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +189,36 @@ def test_a_report_sealed_under_an_older_roll_spends_nothing_and_is_sealed_again(
     assert one.find() == ()
     again = one.seal(about("moved@example.org"))
     assert one.file(again).entry == again.entry
+
+
+def test_a_report_sealed_for_a_period_that_ended_spends_nothing_and_is_sealed_again(town: Town) -> None:
+    one, clock = town.member(), town.deployment.clock
+    length = town.deployment.policy.period_days * DAY_SECONDS
+    clock.now = (clock.now // length + 1) * length - 1
+    sealed = one.seal(about("period@example.org"))
+    clock.now += CLOCK_TOLERANCE_SECONDS
+    with pytest.raises(DateRefused) as refused:
+        one.file(sealed)
+    assert isinstance(refused.value, SealAgain)
+    assert refused.value.code == Code.PERIOD
+    assert one.find() == ()
+    again = one.seal(about("period@example.org"))
+    assert one.file(again).entry == again.entry
+    assert [found.entry for found in one.find()] == [again.entry]
+
+
+def test_a_device_a_little_slow_takes_the_period_of_the_roll(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would name a period before its roll's, and be refused however often it sealed again."""
+    clock = town.deployment.clock
+    length = town.deployment.policy.period_days * DAY_SECONDS
+    clock.now = (clock.now // length + 1) * length
+    one = town.member()  # joins in the first second of a period
+    monkeypatch.setattr(one._session, "clock", lambda: clock.now - CLOCK_TOLERANCE_SECONDS // 4)
+    sealed = one.seal(about("slow@example.org"))
+    assert one.file(sealed).entry == sealed.entry
+    assert [found.entry for found in one.find()] == [sealed.entry]
 
 
 def test_edit_replaces_a_filing(town: Town) -> None:

@@ -419,6 +419,7 @@ class Scripted:
     def __init__(self, story: Story, results: list[object]) -> None:
         inner = story.deployment.trustees[1]
         self.machine, self.durable, self.board = inner.machine, inner.durable, inner.board
+        self.has_untimely_plan = inner.has_untimely_plan
         self.results, self.halted = results, ""
 
     def poll(self, _scope: bytes) -> int:

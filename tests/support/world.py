@@ -166,8 +166,8 @@ class World:
     def view(self) -> accept.View:
         """What every trustee holds to be current."""
         newest = {(self.snapshot.issuer_key, self.snapshot.cohort): self.snapshot}
-        period = withdrawals.period_of(self.now, self.policy.period_days)
-        return accept.View(self.committee, self.policy, (self.snapshot,), newest, period, self.now)
+        since = intake.not_before(self.scope_of(1), self.now)
+        return accept.View(self.committee, self.policy, (self.snapshot,), newest, since, self.now)
 
     # --- filing -----------------------------------------------------------------------------------
 

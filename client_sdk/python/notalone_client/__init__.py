@@ -9,10 +9,12 @@ from notalone_client.client import AsyncClient, Client
 from notalone_client.desk import AsyncDesk, Desk, create_desk_key
 from notalone_client.errors import (
     ClientError,
+    DateRefused,
     NotSafe,
     OtherVersion,
     Refused,
     RollMoved,
+    SealAgain,
     Unavailable,
     UnexpectedAnswer,
     WrongPhrase,
@@ -27,8 +29,8 @@ from notalone_client.trust import Trust
 from notalone_crypto.messages.contact import Choice, Stage
 
 __all__ = [
-    "AsyncClient", "AsyncDesk", "Choice", "Client", "ClientError", "Conversation", "Desk", "DeskMatch",
-    "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe", "OtherVersion", "OwnFiling",
-    "Phrase", "Refused", "RollMoved", "Sealed", "Stage", "Trust", "Unavailable", "UnexpectedAnswer",
-    "WrongPhrase", "create_desk_key",
+    "AsyncClient", "AsyncDesk", "Choice", "Client", "ClientError", "Conversation", "DateRefused",
+    "Desk", "DeskMatch", "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe",
+    "OtherVersion", "OwnFiling", "Phrase", "Refused", "RollMoved", "SealAgain", "Sealed", "Stage", "Trust",
+    "Unavailable", "UnexpectedAnswer", "WrongPhrase", "create_desk_key",
 ]  # fmt: skip

@@ -32,7 +32,7 @@ from notalone_client.cli_input import (
     visiting,
 )
 from notalone_client.client import Client
-from notalone_client.errors import RollMoved
+from notalone_client.errors import SealAgain
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Sealed
 from notalone_client.steps_return import FilingStatus
@@ -78,18 +78,9 @@ def report(
     """Seal on this device, keep if a file was named, send."""
     with visiting(config, language) as (client, visit):
         filled = read_form(form)
-        for left in reversed(range(ATTEMPTS)):
-            sealed = _seal(client, visit, filled)
-            keep(keep_at, sealed.data)
-            try:
-                _send(client, visit, sealed, receipt)
-            except RollMoved:
-                if not left:
-                    raise
-                if keep_at is not None:
-                    keep_at.unlink()  # these bytes are refused for good, and nothing was spent
-            else:
-                return
+        sealed = _seal(client, visit, filled)
+        keep(keep_at, sealed.data)
+        _send_or_seal_again(client, visit, filled, sealed, keep_at, receipt)
 
 
 @app.command(help=Speaker(DEFAULT)("command.resend"))
@@ -129,11 +120,12 @@ def edit(
     """Seal the new one and keep it before the old one is withdrawn: then nothing can get lost."""
     with visiting(config, language) as (client, visit):
         old = cli_contact.chosen(cli_contact.own(client, visit, kept), number).filing
-        sealed = _seal(client, visit, read_form(form))
+        filled = read_form(form)
+        sealed = _seal(client, visit, filled)
         keep(keep_at, sealed.data)
         with visit.during("send"):
             client.withdraw(old)
-        _send(client, visit, sealed, receipt)
+        _send_or_seal_again(client, visit, filled, sealed, keep_at, receipt)
         visit.tell("edited")
 
 
@@ -173,6 +165,20 @@ def _seal(client: Client, visit: Visit, form: Form) -> Sealed:
         visit.tell("compared", slot=visit.say(f"slot.{slot.name.lower()}"), text=one.text)
     with visit.during("seal"):
         return client.seal(form)
+
+
+def _send_or_seal_again(
+    client: Client, visit: Visit, form: Form, sealed: Sealed, keep_at: Path | None, receipt: Path | None
+) -> None:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _send(client, visit, sealed, receipt)
+        except SealAgain:
+            if keep_at is not None:
+                keep_at.unlink()  # these bytes are refused for good, and nothing was spent
+        sealed = _seal(client, visit, form)
+        keep(keep_at, sealed.data)
+    return _send(client, visit, sealed, receipt)
 
 
 def _send(client: Client, visit: Visit, sealed: Sealed, receipt: Path | None) -> None:

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 
 from notalone_client.client import Client
-from notalone_client.errors import ClientError, NotSafe, Refused, Unavailable, WrongPhrase
+from notalone_client.errors import ClientError, DateRefused, NotSafe, Refused, Unavailable, WrongPhrase
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Named
 from notalone_client.texts import LANGUAGES, Speaker, language_of
@@ -132,7 +132,7 @@ def sentence(say: Speaker, error: Exception) -> str:
     """What to tell a person; the stable code only where there is no sentence for it."""
     if isinstance(error, BadInput):
         return say(error.key, **error.values)
-    if isinstance(error, NotAloneError):
+    if isinstance(error, NotAloneError | DateRefused):
         key = f"error.{error.code}"
         return say(key) if say.knows(key) else say("error.other", detail=str(error))
     if isinstance(error, OSError):

@@ -30,8 +30,19 @@ class OtherVersion(Refused):
     """The service speaks another version of the interface: it or this program needs an update first."""
 
 
-class RollMoved(Refused):
-    """Somebody joined since the report was sealed: seal it again. Nothing was spent."""
+class SealAgain(Refused):
+    """The report was sealed for a time that is over: seal it again. Nothing was spent."""
+
+
+class RollMoved(SealAgain):
+    """Somebody joined since the report was sealed."""
+
+
+class DateRefused(SealAgain):
+    """The service's date is another: a quota period ended since the report was sealed, or a clock is wrong.
+
+    If sealing again does not help, this device's clock is to be set right first.
+    """
 
 
 class UnexpectedAnswer(ClientError):

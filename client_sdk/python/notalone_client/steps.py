@@ -21,7 +21,7 @@ from notalone_crypto.messages.filing import Filing, Receipt
 from notalone_crypto.messages.roll import RollEntry, RollSnapshot
 from notalone_crypto.protocol import file, roll, withdraw
 from notalone_crypto.protocol.signed import check_signature
-from notalone_crypto.suite import ELEMENT_LENGTH, Tag
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS, ELEMENT_LENGTH, Tag
 
 _ADDRESS_BLOCK: Final = 512
 _ENTRY_BLOCK: Final = 512
@@ -103,6 +103,8 @@ class Filer(Session):
         now = self.clock()
         report = form.report(world.policy, now)  # before any request, whose pattern would tell
         ring, member = yield from self._ring(world)
+        if now < ring.issued_at <= now + CLOCK_TOLERANCE_SECONDS:
+            now = ring.issued_at  # this device's clock is a little slow: no place of a period before the roll
         period = withdraw.period_of(now, world.policy.period_days)
         spent = yield from self._spent(period)
         sealed = file.seal_report(

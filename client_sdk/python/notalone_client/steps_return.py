@@ -23,7 +23,7 @@ from notalone_crypto.messages.filing import Filing, Receipt
 from notalone_crypto.primitives import hpke
 from notalone_crypto.protocol import file, record, release, withdraw
 from notalone_crypto.protocol.file import OwnerKeys
-from notalone_crypto.suite import HASH_LENGTH
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS, HASH_LENGTH
 
 _STATUS_BLOCK: Final = 64
 _OWN_LENGTH: Final = 5 + HASH_LENGTH  # state, batch, entry
@@ -106,7 +106,8 @@ class Returning(Filer):
         """Spent tags are public, and she alone knows hers; the board tells their owner what they paid for."""
         world = yield from self.open()
         policy = world.policy
-        last = withdraw.period_of(self.clock(), policy.period_days)
+        # What was filed a moment ago may be of a period that has not begun by this clock.
+        last = withdraw.period_of(self.clock() + CLOCK_TOLERANCE_SECONDS, policy.period_days)
         reach = policy.maximum_weeks * 7 // policy.period_days + 1
         # Her secret is the same in every organisation; only the blinding of the place differs.
         member = next(iter(self.members(world).values()))

@@ -146,6 +146,18 @@ FRENCH: Final[Mapping[str, str]] = {
     "error.identifier.shared": "C'est une boîte partagée : elle ne désigne pas une personne.",
     "error.identifier.too_weak": "Cela désigne trop de monde pour être comparé.",
     "error.identifier.invalid": "Cela ne désigne personne que nous sachions comparer.",
+    "error.context.period": (
+        "Pour le service, nous sommes une autre année de dépôts. Vérifiez la date de cet appareil, puis "
+        "recommencez : rien n'a été compté."
+    ),
+    "error.context.expired": (
+        "Ce message gardé est trop vieux pour être envoyé, ou la date de cet appareil est fausse. "
+        "Écrivez-le de nouveau : rien n'a été compté."
+    ),
+    "error.context.expiry": (
+        "Ce message demande à être gardé trop longtemps, ou la date de cet appareil est fausse : rien n'a "
+        "été compté."
+    ),
     "error.context.committee": "Ce ne sont pas les organismes attendus : rien n'a été envoyé.",
     "talk.closed": "Vous lirez ce que l'autre écrit quand vous aurez toutes les deux accepté.",
     "slot.work_identity": "au travail",
@@ -300,6 +312,17 @@ ENGLISH: Final[Mapping[str, str]] = {
     "error.identifier.shared": "This is a shared mailbox: it does not name one person.",
     "error.identifier.too_weak": "This names too many people to be compared.",
     "error.identifier.invalid": "This names nobody we know how to compare.",
+    "error.context.period": (
+        "For the service this is another year of reports. Check this device's date, then start again: "
+        "nothing was counted."
+    ),
+    "error.context.expired": (
+        "This kept message is too old to be sent, or this device's date is wrong. Write it again: nothing "
+        "was counted."
+    ),
+    "error.context.expiry": (
+        "This message asks to be kept for too long, or this device's date is wrong: nothing was counted."
+    ),
     "error.context.committee": "These are not the organisations that were expected: nothing was sent.",
     "talk.closed": "You will read what the other writes once you have both agreed.",
     "slot.work_identity": "at work",

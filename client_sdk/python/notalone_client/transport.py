@@ -19,6 +19,7 @@ import httpx
 
 from notalone_client.errors import (
     ClientError,
+    DateRefused,
     NotSafe,
     OtherVersion,
     Refused,
@@ -40,6 +41,9 @@ TIMEOUT: Final = 30.0
 _HOUR: Final = 3600
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OTHER_VERSION: Final = frozenset({406, 415})
+_REFUSALS: Final[dict[str, type[Refused]]] = {
+    Code.SNAPSHOT: RollMoved, Code.PERIOD: DateRefused, Code.EXPIRED: DateRefused, Code.EXPIRY: DateRefused,
+}  # fmt: skip
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -195,7 +199,7 @@ def _checked(request: Request, status: int, media_type: str, body: bytes) -> Ans
         raise Unavailable(f"the {request.service} cannot answer now ({status})")
     if status in _OTHER_VERSION:
         raise OtherVersion(status, problem, code)
-    raise (RollMoved if code == Code.SNAPSHOT else Refused)(status, problem, code)
+    raise _REFUSALS.get(code, Refused)(status, problem, code)
 
 
 @dataclass(slots=True)

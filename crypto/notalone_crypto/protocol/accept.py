@@ -39,9 +39,9 @@ from notalone_crypto.protocol.file import decode_share
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.roll import is_current
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
-from notalone_crypto.protocol.withdraw import week_of
+from notalone_crypto.protocol.withdraw import period_of, week_of
 from notalone_crypto.randomness import Randomness
-from notalone_crypto.suite import MIN_ROLL, Tag
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS, MIN_ROLL, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,13 @@ class View:
     policy: ScopePolicy  # as it stands in the cosigned log
     snapshots: Sequence[RollSnapshot]  # newest of every cohort and those in grace; already checked
     newest: Mapping[tuple[bytes, int], RollSnapshot]  # by (issuer key, cohort)
-    period: int
+    since: int  # a filing that is new here is not older: see `intake.not_before`
     now: int
+
+    @property
+    def period(self) -> int:
+        """The quota period that runs now."""
+        return period_of(self.now, self.policy.period_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,25 @@ def _check_rules(view: View, header: Header) -> None:
         raise ContextMismatch(Code.POLICY, "the policy does not offer this way of opening")
     if header.desk_key not in [desk.key for desk in policy.desks]:
         raise ContextMismatch(Code.POLICY, "the policy has no such desk")
-    if header.period != view.period or header.quota_index >= policy.quota:
+    check_calendar(policy, header, view.since, view.now)
+
+
+def check_calendar(
+    policy: ScopePolicy, header: Header, since: int, now: int, ahead: int = CLOCK_TOLERANCE_SECONDS
+) -> None:
+    """Quota place and expiry of a filing made between `since` and `now`; clocks may be `ahead` seconds fast.
+
+    A filing may be read long after it was made, by somebody who was away. Attack: without `since`, the
+    unused places of all years before. Without `ahead`, a reader whose clock is slow refuses for good
+    what the others accepted.
+    Raises: ContextMismatch (context.period, context.expired, context.expiry).
+    """
+    first, last = (period_of(time, policy.period_days) for time in (since, now + ahead))
+    if not first <= header.period <= last or header.quota_index >= policy.quota:
         raise ContextMismatch(Code.PERIOD, "a quota place of another period, or above the quota")
-    week = week_of(view.now)
-    if header.expiry_week < week:
+    if header.expiry_week < week_of(now):
         raise ContextMismatch(Code.EXPIRED, "the filing has already expired")
-    if header.expiry_week > week + policy.maximum_weeks:
+    if header.expiry_week > week_of(now + ahead) + policy.maximum_weeks:
         raise ContextMismatch(Code.EXPIRY, "the filing asks to be kept for too long")
 
 
@@ -162,9 +180,14 @@ def bundle_length(rows: int) -> int:
 
 
 def _check_roll(view: View, header: Header) -> None:
+    snapshot = find_snapshot(view, header)
     # A client served by somebody else might not refuse to hide one among few.
-    if len(find_snapshot(view, header).places) < MIN_ROLL:
+    if len(snapshot.places) < MIN_ROLL:
         raise RollRefused(Code.ROLL_TOO_SMALL, f"fewer than {MIN_ROLL} members: too few to hide among")
+    # Nobody has more places than those of the periods since her roll, in all of which she was a member.
+    # An issuer's clock that was fast must not forbid the period that runs.
+    if header.period < period_of(min(snapshot.issued_at, view.now), view.policy.period_days):
+        raise ContextMismatch(Code.PERIOD, "a quota place of a period before the roll")
 
 
 def find_snapshot(view: View, header: Header) -> RollSnapshot:

@@ -31,13 +31,13 @@ from notalone_crypto.messages.wire import Message
 from notalone_crypto.protocol import accept
 from notalone_crypto.protocol.accept import EntryShares, View
 from notalone_crypto.protocol.audit_report import Docket
-from notalone_crypto.protocol.batch import CLOCK_TOLERANCE_SECONDS
+from notalone_crypto.protocol.batch import is_newer
 from notalone_crypto.protocol.evaluate import same_as_before
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.protocol.roll import check_snapshot, is_current
 from notalone_crypto.protocol.signed import check_signature
 from notalone_crypto.protocol.state import Outgoing, PendingEntry, ScopeState, TrusteeState
-from notalone_crypto.protocol.withdraw import WEEK_SECONDS, check_withdrawal, period_of
+from notalone_crypto.protocol.withdraw import WEEK_SECONDS, check_withdrawal
 from notalone_crypto.suite import Tag
 
 NO_SHARES: Final = EntryShares((), (), ())
@@ -130,15 +130,23 @@ class PublicRecord:
         """Trustees who signed this plan: to them a wrong one is due."""
         return tuple(sorted(self.messages(plan.fingerprint, Outgoing.PLAN_VOTE)))
 
+    def _openers(self, plan: BatchPlan) -> tuple[int, ...]:
+        return tuple(sorted(self.messages(plan.fingerprint, Outgoing.ROUND_ONE)))
+
     def add_plan(self, plan: BatchPlan) -> None:
-        """Keep a plan. Raises StateConflict (state.equivocation) if somebody voted for two of its number."""
+        """Keep a plan. Raises StateConflict (state.equivocation) if somebody voted for two of its number.
+
+        A vote may move on to a newer plan (batch.check_replacement) that opened nothing before.
+        """
         self._plans[plan.fingerprint] = plan
         for other in self._plans.values():
             if (other.scope, other.number) == (plan.scope, plan.number) and other != plan:
-                twice = tuple(sorted(set(self.voters(plan)) & set(self.voters(other))))
+                moved = is_newer(self.committee, plan, other) or is_newer(self.committee, other, plan)
+                seen = self._openers if moved else self.voters
+                twice = tuple(sorted(set(seen(plan)) & set(seen(other))))
                 if twice:
                     raise StateConflict(
-                        Code.EQUIVOCATION, "a trustee voted for two plans of one number", culprits=twice
+                        Code.EQUIVOCATION, "a trustee agreed to two plans of one number", culprits=twice
                     )
 
     def admit(self, scope: ScopeState, plan: BatchPlan) -> None:
@@ -236,7 +244,7 @@ class PublicRecord:
         received = self._messages.setdefault(message.plan, {})
         same_as_before(received, kind, message.trustee, message)
         received.setdefault(kind, {}).setdefault(message.trustee, message.encode())
-        if kind == Outgoing.PLAN_VOTE and message.plan in self._plans:
+        if kind in {Outgoing.PLAN_VOTE, Outgoing.ROUND_ONE} and message.plan in self._plans:
             self.add_plan(self._plans[message.plan])
 
     def _check_filing(
@@ -258,13 +266,9 @@ class PublicRecord:
         # roll's and the plan's, and before the end of the entry's last week.
         latest = min(plan.opened_at, (header.expiry_week + 1) * WEEK_SECONDS - 1)
         view = self._view(scope, [(filing, header)], latest)
-        snapshot = accept.find_snapshot(view, header)
+        accept.find_snapshot(view, header)
         try:
-            first = period_of(snapshot.issued_at, policy.period_days)
-            last = period_of(plan.opened_at + CLOCK_TOLERANCE_SECONDS, policy.period_days)
-            if not first <= header.period <= last:
-                raise ContextMismatch(Code.PERIOD, "an accepted filing uses a quota place of another period")
-            view = View(self.committee, policy, view.snapshots, {}, header.period, latest)
+            view = View(self.committee, policy, view.snapshots, {}, 0, latest)
             spent = self.state.spent.setdefault(header.period, set())
             if isinstance(filing, FilingTrace):
                 accept.check_trace_cheaply(view, filing, self.state.seen_encs, spent)

@@ -20,10 +20,9 @@ from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, d
 from notalone_crypto.protocol.find import CurveFinder
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.rounds import Batch, Item, Point
-from notalone_crypto.protocol.state import LiveEntry, PendingEntry, ScopeState, TrusteeState
-from notalone_crypto.protocol.withdraw import has_expired
-
-CLOCK_TOLERANCE_SECONDS = 600
+from notalone_crypto.protocol.state import LiveEntry, PendingEntry, Phase, ScopeState, TrusteeState
+from notalone_crypto.protocol.withdraw import has_expired, period_of
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,7 @@ def check_plan(
         pending = scope.pending.get(entry)
         if pending is None or set(pending.acceptances) != set(range(1, committee.count + 1)):
             raise StateConflict(Code.UNKNOWN_ENTRY, "the plan has an entry that not everybody accepted")
+    _check_periods(scope, plan)
     for entry in plan.entries:
         agree(committee, list(scope.pending[entry].acceptances.values()))
     if plan.epoch != next_epoch(scope, plan.withdrawn + plan.expired):
@@ -97,13 +97,60 @@ def _check_time(
     """
     if plan.opened_at > now + CLOCK_TOLERANCE_SECONDS:
         raise ContextMismatch(Code.PERIOD, "the plan's time is far ahead of this trustee's clock")
-    late = plan.opened_at < now - CLOCK_TOLERANCE_SECONDS
-    if not late or len(voted) >= committee.threshold:
+    if not _is_late(plan, now) or len(voted) >= committee.threshold:
         return
     if absent is not None and plan.opened_at < absent - CLOCK_TOLERANCE_SECONDS:
         raise ContextMismatch(Code.PERIOD, "the plan is dated before a time when there was none")
     if expired_entries(committee, scope, now) != expired_entries(committee, scope, plan.opened_at):
         raise ContextMismatch(Code.PERIOD, "the plan is late, and an entry expired since it was made")
+
+
+def _check_periods(scope: ScopeState, plan: BatchPlan) -> None:
+    """An entry was filed before its plan was made.
+
+    Attack: dated back across the end of a period, a plan makes an auditor accuse those who accepted its
+    entries. Of an entry under older rules the length of its period is not known here any more.
+    """
+    if not plan.entries:
+        return
+    rules, headers = scope.policy.fingerprint, [scope.pending[entry].header for entry in plan.entries]
+    last = period_of(plan.opened_at + CLOCK_TOLERANCE_SECONDS, scope.policy.period_days)
+    if any(header.policy == rules and header.period > last for header in headers):
+        raise ContextMismatch(Code.PERIOD, "the plan is dated before a filing in it was made")
+
+
+def is_newer(committee: Committee, plan: BatchPlan, before: BatchPlan) -> bool:
+    """Whether `plan` may take the place of `before`: later, same number, all trustees evaluate both.
+
+    With all of them, two plans of one number are never both opened although votes move: each honest
+    trustee votes for later and later plans and opens only its last one, so of two that were opened
+    each would be the later one. With smaller sets of evaluators that would not follow.
+    """
+    everyone = tuple(range(1, committee.count + 1))
+    return (
+        (plan.committee, plan.generation, plan.scope) == (before.committee, before.generation, before.scope)
+        and (plan.number, plan.previous) == (before.number, before.previous)
+        and plan.evaluators == before.evaluators == everyone
+        and plan.opened_at > before.opened_at + CLOCK_TOLERANCE_SECONDS
+    )
+
+
+def check_replacement(
+    committee: Committee, scope: ScopeState, plan: BatchPlan, before: BatchPlan, now: int
+) -> None:
+    """Raise StateConflict (state.batch_open) unless a vote for `before`, unopened, may go to `plan`.
+
+    Only where an entry expired since: those who come late refuse such a plan, and it would wait for ever.
+    """
+    stale = _is_late(before, now) and expired_entries(committee, scope, now) != expired_entries(
+        committee, scope, before.opened_at
+    )
+    if scope.phase != Phase.VOTING or not stale or not is_newer(committee, plan, before):
+        raise StateConflict(Code.BATCH_OPEN, "the batch before is not closed")
+
+
+def _is_late(plan: BatchPlan, now: int) -> bool:
+    return plan.opened_at < now - CLOCK_TOLERANCE_SECONDS
 
 
 def next_epoch(scope: ScopeState, leaving: Sequence[bytes]) -> int:

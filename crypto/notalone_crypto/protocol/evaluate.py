@@ -85,6 +85,8 @@ class Machine:
     ) -> list[Post]:
         """Agree to a plan, or say why not; the plan in progress is answered with the same bytes.
 
+        A vote that opened nothing yet moves on to a newer plan: see `batch.check_replacement`.
+
         `votes`: others' votes that came before this trustee could take the plan; after an absence
         they show that the plan was not dated back. `absent`: see `batch.check_plan`.
 
@@ -95,7 +97,7 @@ class Machine:
         if scope.batch is not None:
             if scope.batch.plan == plan:
                 return list(scope.batch.outbox)
-            raise StateConflict(Code.BATCH_OPEN, "the batch before is not closed")
+            batches.check_replacement(self.committee, scope, plan, scope.batch.plan, now)
         try:
             batches.check_plan(self.committee, scope, plan, now, self._voters(plan, votes), absent)
         except CommitteeHalted as error:
@@ -205,6 +207,14 @@ class Machine:
         """Everything posted in the current and the last batch, for a peer or a board that lost it."""
         scope = self._scope(scope_name)
         return scope.last_outbox + (list(scope.batch.outbox) if scope.batch else [])
+
+    def missing(self, scope_name: bytes) -> tuple[int, ...]:
+        """Evaluators for whose message the batch in progress waits, as far as this trustee was shown."""
+        scope = self.state.scopes.get(scope_name)
+        if scope is None or scope.batch is None or scope.phase not in _COLLECTED:
+            return ()
+        received = scope.batch.received.get(_COLLECTED[scope.phase][1], {})
+        return tuple(index for index in scope.batch.plan.evaluators if index not in received)
 
     def _voters(self, plan: BatchPlan, votes: Sequence[bytes]) -> frozenset[int]:
         """The other trustees whose signed votes for this plan are among `votes`."""

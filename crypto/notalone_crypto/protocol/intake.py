@@ -15,8 +15,9 @@ from notalone_crypto.protocol import accept
 from notalone_crypto.protocol.accept import View
 from notalone_crypto.protocol.keys import TrusteeSecrets
 from notalone_crypto.protocol.state import Outgoing, PendingEntry, Phase, Post, ScopeState, TrusteeState
-from notalone_crypto.protocol.withdraw import check_withdrawal
+from notalone_crypto.protocol.withdraw import DAY_SECONDS, check_withdrawal
 from notalone_crypto.randomness import Randomness
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 
 
 def receive_filings(
@@ -39,7 +40,7 @@ def receive_filings(
             if repeated is not None:
                 posts.append(repeated)
                 continue
-            spent = state.spent.get(view.period, set())
+            spent = state.spent.get(Header.decode(filing.header).period, set())
             fresh.append((number, filing, accept.check_cheaply(view, filing, state.seen_encs, spent)))
         except NotAloneError as error:
             errors[number] = error
@@ -53,6 +54,18 @@ def receive_filings(
         else:
             errors[number] = verdict
     return posts, errors
+
+
+def not_before(scope: ScopeState, now: int) -> int:
+    """The earliest time at which a filing that is new to this trustee may have been made, for its `View`.
+
+    The feed is read in order: what is new stands after the plan of the last closed batch, whose time
+    this trustee agreed to. Who was away, or was started again, knows it as well as the others. Before
+    the first batch, and after one that wrong clocks dated ahead, the period before this one counts.
+    """
+    if scope.number and scope.opened_at <= now + CLOCK_TOLERANCE_SECONDS:
+        return scope.opened_at - CLOCK_TOLERANCE_SECONDS
+    return max(0, now - scope.policy.period_days * DAY_SECONDS)
 
 
 def receive_acceptance(state: TrusteeState, view: View, acceptance: Acceptance) -> None:
@@ -138,7 +151,7 @@ def _take(
 ) -> Post:
     """First use of the trustee's own key on this filing; enc and tag count as seen from here on."""
     scope = state.scopes[view.policy.scope]
-    spent = state.spent.setdefault(view.period, set())
+    spent = state.spent.setdefault(header.period, set())
     if header.enc in state.seen_encs:
         raise StateConflict(Code.ENC_REUSED, "this enc was used before")
     if header.quota_tag in spent:

@@ -53,6 +53,7 @@ class Event(StrEnum):
 TRANSITIONS: Final = MappingProxyType(
     {
         (Phase.IDLE, Event.PLAN): Phase.VOTING,
+        (Phase.VOTING, Event.PLAN): Phase.VOTING,  # a newer one, after an expiry (protocol/batch.py)
         (Phase.VOTING, Event.VOTES): Phase.ROUND_ONE,
         (Phase.ROUND_ONE, Event.FIRST_MESSAGES): Phase.ROUND_TWO,
         (Phase.ROUND_TWO, Event.SECOND_MESSAGES): Phase.RECORDING,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from notalone_client import Client, EntryState, Form, Named, Phrase, RollMoved, Sealed, Trust, Unavailable
+from notalone_client import Client, EntryState, Form, Named, Phrase, SealAgain, Sealed, Trust, Unavailable
 from notalone_client.transport import LARGE, Answer, Request, SyncTransport
 from notalone_crypto.errors import Code, Misuse, RollRefused
 from notalone_crypto.messages.filing import Receipt
@@ -71,12 +71,12 @@ class LiveFiled(Filed):
 
 
 def _seal_and_file(client: Client, form: Form) -> tuple[Sealed, Receipt]:
-    """The very same bytes until there is a receipt, unless the roll moved on meanwhile."""
+    """The very same bytes until there is a receipt, unless the roll or the period moved on meanwhile."""
     while True:
         sealed = insist(partial(client.seal, form))
         try:
             return sealed, insist(partial(client.file, sealed))
-        except RollMoved:
+        except SealAgain:
             continue
 
 

@@ -36,6 +36,7 @@ scopes = Table(
     Column("letters", Integer, nullable=False, server_default="0"),  # how many are kept
     _column("plan", LargeBinary, nullable=True),
     _column("plan_leaf", LargeBinary, nullable=True),
+    Column("plan_voted", Integer, nullable=False, server_default="0"),  # one bit for each trustee
 )
 record_votes = Table(
     "record_votes", metadata, _key("scope"), _key("trustee", Integer), _column("leaf", LargeBinary)

@@ -27,9 +27,8 @@ from notalone_crypto.protocol import log
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
-from notalone_crypto.protocol.withdraw import week_of
 from notalone_crypto.suite import Tag
-from notalone_server.board import admission
+from notalone_server.board import admission, planning
 from notalone_server.board.ports import BoardStore, Clock, Reading, Writing
 from notalone_server.board.state import (
     BoardEntry,
@@ -115,7 +114,7 @@ class BoardService:
             if known is not None and known.filing != filing.fingerprint:
                 raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
             if known is None:
-                self._rolls.check(store, header)
+                self._rolls.check(store, scope.policy, header, self.clock())
                 if store.is_spent(header.scope, header.period, header.quota_tag):
                     raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
                 store.spend(header.scope, header.period, header.quota_tag, header.entry)
@@ -320,9 +319,17 @@ class BoardService:
         elif kind == FeedKind.RELEASES:
             self._take_blobs(store, self._scope(store, scope_name), payload)
         elif kind in _PASSED_ON:
+            if kind == FeedKind.PLAN_VOTE:
+                self._note_vote(store, self._scope(store, scope_name), trustee)
             store.append(scope_name, kind, payload)
         else:
             raise ContextMismatch(Code.COMMITTEE, "trustees do not post this kind")
+
+    @staticmethod
+    def _note_vote(store: Writing, scope: ScopeRecord, trustee: int) -> None:
+        if scope.open_batch is not None:
+            scope.open_batch.voted.add(trustee)
+            store.put_scope(scope)
 
     def post_inclusions(self, scope_name: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep paths, each under the recipient's key of its owner, who alone can open it."""
@@ -360,19 +367,20 @@ class BoardService:
         """Plan the next batch of every scope whose time has come; an empty batch is a batch too."""
         now = self.clock()
         with self.store.reading() as view:
-            due = any(self._is_due(view.scope(name), now) for name in view.scopes())
+            due = any(self._is_due(view, view.scope(name), now) for name in view.scopes())
         if not due:
             return
         with self.store.writing() as store:
             for name in store.scopes():
                 scope = store.scope(name)
-                if scope is not None and self._is_due(scope, now):
+                if scope is not None and self._is_due(store, scope, now):
                     self._plan(store, scope, now)
 
-    @staticmethod
-    def _is_due(scope: ScopeRecord | None, now: int) -> bool:
-        if scope is None or not scope.active or scope.open_batch is not None:
+    def _is_due(self, view: Reading, scope: ScopeRecord | None, now: int) -> bool:
+        if scope is None or not scope.active:
             return False
+        if scope.open_batch is not None:
+            return planning.is_stale(self.committee, view, scope, scope.open_batch, now)
         return scope.number == 0 or now >= scope.opened_at + scope.policy.batch_seconds
 
     # --- inside ------------------------------------------------------------------------------------
@@ -401,31 +409,10 @@ class BoardService:
         store.append(scope_name, FeedKind.COMPLAINT, payload)
 
     def _plan(self, store: Writing, scope: ScopeRecord, now: int) -> None:
-        name, week = scope.policy.scope, week_of(now)
-        ready = store.ready(name, self.committee.count, week)
-        expired = tuple(sorted(entry.name for entry in ready if entry.expiry_week < week))
-        withdrawn = tuple(
-            sorted(entry.name for entry in ready if entry.withdrawn and entry.name not in expired)
-        )
-        leaving = frozenset(expired + withdrawn)
-        fresh = tuple(entry.name for entry in ready if not entry.batch and entry.name not in leaving)
-        leaves_evaluated = any(entry.batch for entry in ready if entry.name in leaving)
-        plan = BatchPlan(
-            self.committee.identifier,
-            self.committee.manifest.generation,
-            name,
-            scope.number + 1,
-            scope.leaf,
-            now,
-            scope.epoch + int(leaves_evaluated),
-            tuple(range(1, self.committee.count + 1)),
-            withdrawn,
-            expired,
-            fresh,
-        )
-        scope.open_batch = OpenBatch(plan.encode())
+        plan = planning.make_plan(self.committee, store, scope, now).encode()
+        scope.open_batch = OpenBatch(plan)
         store.put_scope(scope)
-        store.append(name, FeedKind.PLAN, plan.encode())
+        store.append(scope.policy.scope, FeedKind.PLAN, plan)
 
     def _take_record_vote(self, store: Writing, scope: ScopeRecord, payload: bytes) -> None:
         vote = RecordVote.decode(payload)

@@ -62,6 +62,7 @@ class OpenBatch:
     plan: bytes  # encoded
     record_votes: dict[int, bytes] = field(default_factory=dict)  # trustee -> leaf
     leaf: bytes = b""
+    voted: set[int] = field(default_factory=set)  # trustees that posted a vote, which the board cannot read
 
 
 @dataclass(slots=True)

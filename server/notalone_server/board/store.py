@@ -128,7 +128,10 @@ class SqlView(SqlLetters):
                 rows_by(tables.record_votes, "scope"), parameters({"scope": name})
             )
             batch = OpenBatch(
-                bytes(row.plan), {vote.trustee: bytes(vote.leaf) for vote in votes}, bytes(row.plan_leaf)
+                bytes(row.plan),
+                {vote.trustee: bytes(vote.leaf) for vote in votes},
+                bytes(row.plan_leaf),
+                _members(row.plan_voted),
             )
         return ScopeRecord(
             _policy(bytes(row.policy)),
@@ -289,6 +292,7 @@ class SqlView(SqlLetters):
             "opened_at": record.opened_at,
             "plan": None if batch is None else batch.plan,
             "plan_leaf": None if batch is None else batch.leaf,
+            "plan_voted": 0 if batch is None else _mask(batch.voted),
         }
         put_row(self.connection, tables.scopes, {"scope": name}, values, {"last_sequence": 0})
         votes = tables.record_votes

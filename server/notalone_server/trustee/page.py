@@ -8,10 +8,11 @@ whoever looks over the operator's shoulder learns that a machine works.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-from notalone_server.trustee.worker import Condition, Halt, Worker
+from notalone_server.trustee.worker import Condition, Halt, ScopeView, Worker
 
 _CONDITIONS: Final = {
     "en": {
@@ -152,6 +153,9 @@ _WORDS: Final = {
         "scope": "Scope",
         "batches": "Batches done",
         "phase": "Now",
+        "missing": "waits for trustee {}",
+        "ahead": "its last batch is dated {}, which by this machine's clock is still to come: no other batch can begin before. Check this machine's clock first; then see “A batch dated in the future” in the guide",
+        "untimely": "a plan's time does not fit this machine's clock: check the clock. If it is right, the plan waits for other trustees' votes, or the board makes another",
         "inactive": "its rules are not in force yet: did you approve them, and did the other trustees?",
         "other": '<a href="?lang=fr" lang="fr">Français</a>',
     },
@@ -162,11 +166,30 @@ _WORDS: Final = {
         "scope": "Périmètre",
         "batches": "Lots terminés",
         "phase": "En ce moment",
+        "missing": "attend le tiers {}",
+        "ahead": "son dernier lot porte la date du {}, encore à venir d’après l’horloge de cette machine : aucun autre lot ne peut commencer avant. Vérifiez d’abord l’horloge de cette machine ; puis voyez « Un lot daté dans l’avenir » dans le guide",
+        "untimely": "l’heure d’un plan ne va pas avec l’horloge de cette machine : vérifiez l’horloge. Si elle est juste, le plan attend les votes d’autres tiers, ou le tableau en fait un autre",
         "inactive": "ses règles ne sont pas encore en vigueur : les avez-vous approuvées, et les autres tiers ?",
         "other": '<a href="?lang=en" lang="en">English</a>',
     },
 }
 _STYLE: Final = "body{font:1.1rem sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}td,th{padding:.3rem 1rem .3rem 0;text-align:left}"
+
+
+def _now(view: ScopeView, language: str) -> str:
+    """What a scope does, and for whom or what it waits."""
+    words = _WORDS[language]
+    if not view.active:
+        return words["inactive"]
+    told = [_PHASES[language].get(view.phase, view.phase)]
+    if view.missing:
+        told.append(words["missing"].format(", ".join(map(str, view.missing))))
+    if view.ahead:
+        date = datetime.fromtimestamp(view.ahead, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        told.append(words["ahead"].format(date))
+    if view.untimely:
+        told.append(words["untimely"])
+    return "; ".join(told)
 
 
 def render(worker: Worker, now: int, name: str, language: str) -> str:
@@ -182,8 +205,7 @@ def render(worker: Worker, now: int, name: str, language: str) -> str:
         words["contact"].format(max(0, now - worker.last_contact)) if worker.last_contact else words["never"]
     )
     rows = "".join(
-        f"<tr><td>{escape(view.name)}<td>{view.batches}<td>"
-        f"{escape(_PHASES[language].get(view.phase, view.phase) if view.active else words['inactive'])}"
+        f"<tr><td>{escape(view.name)}<td>{view.batches}<td>{escape(_now(view, language))}"
         for view in worker.views
     )
     shown = f'<p lang="en">{escape(detail)}</p>' if detail else ""

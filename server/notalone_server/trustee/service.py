@@ -31,16 +31,15 @@ from notalone_crypto.protocol.evaluate import Machine
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
 from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.state import Outgoing, Phase, Post, ScopeState
-from notalone_crypto.protocol.withdraw import period_of
 from notalone_crypto.randomness import Randomness
 from notalone_server.trustee.delivery import deliver, leading
 from notalone_server.trustee.memory import Durable, Memory
+from notalone_server.trustee.plans import ShownPlans
 from notalone_server.trustee.ports import BoardPort, BoardUnreachable, Clock, TrusteeStore
 
 MAX_EARLY_POLLS = 200
 MAX_SNAPSHOTS = 64
 MAX_BAD_POLLS = 12
-MAX_VOTES = 256  # kept at once for a plan that cannot be taken yet
 MAX_TOGETHER = 16  # filings whose proofs are checked as one
 IDLE_POLLS = 10  # after as many without news, see whether the board still has what it once showed
 ROLLED_BACK = (
@@ -77,14 +76,13 @@ class TrusteeService:
     _missing: dict[bytes, int] = field(init=False, default_factory=dict)
     _rolls: dict[bytes, RollSnapshot] = field(init=False, default_factory=dict)  # decoded once
     _news: bool = field(init=False, default=False)  # something was handled and is not stored yet
-    _looked: dict[bytes, int] = field(init=False, default_factory=dict)  # when the feed was last read
-    _absent: dict[bytes, int | None] = field(init=False, default_factory=dict)  # the same, before each plan
-    _votes: dict[bytes, dict[int, bytes]] = field(init=False, default_factory=dict)  # before their plan
+    _plans: ShownPlans = field(init=False)
 
     def __post_init__(self) -> None:
         """Load what was stored; what was not yet seen to arrive is posted again."""
         self.memory = self.store.load() or Memory()
         self.machine = Machine(self.committee, self.secrets, self.memory.state)
+        self._plans = ShownPlans(self.committee)
 
     @property
     def durable(self) -> Durable:
@@ -108,7 +106,7 @@ class TrusteeService:
         except BoardUnreachable:
             self._quiet[scope_name] = IDLE_POLLS  # who was away may come back as an old copy
             raise
-        self._note_plans(scope_name, found)
+        self._plans.note(scope_name, found, self.clock())
         items = {item.sequence: item for item in found}
         if compare and not self._compare(scope_name, items.get(after)):
             return 0
@@ -126,13 +124,6 @@ class TrusteeService:
             waiting = left
         self._save_news()
         return done
-
-    def _note_plans(self, scope_name: bytes, found: tuple[FeedItem, ...]) -> None:
-        """Remember of each plan when this trustee last looked and did not see it: it was made after that."""
-        for item in found:
-            if item.kind == FeedKind.PLAN:
-                self._absent.setdefault(item.payload, self._looked.get(scope_name))
-        self._looked[scope_name] = self.clock()
 
     def _compare(self, scope_name: bytes, item: FeedItem | None) -> bool:
         """Whether the board still shows the last item that was handled; halt once it kept failing to.
@@ -160,6 +151,13 @@ class TrusteeService:
         """Where the scope's batch stands."""
         scope = self.machine.state.scopes.get(scope_name)
         return Phase.IDLE if scope is None else scope.phase
+
+    def has_untimely_plan(self, scope_name: bytes) -> bool:
+        """Whether a plan waits because its time does not fit this trustee's clock."""
+        return any(
+            self._last_codes.get(number) == Code.PERIOD and not self._is_done(scope_name, number)
+            for number in self._plans.numbers(scope_name)
+        )
 
     def _handle_in_order(self, scope_name: bytes, waiting: list[FeedItem]) -> list[FeedItem]:
         """Those of `waiting` that are not done with.
@@ -209,6 +207,8 @@ class TrusteeService:
         """One item: whether it is done with. State and posts are stored before anything is posted."""
         if self.halted:
             return False
+        if self._is_done(scope_name, item.sequence):
+            return True  # a plan whose place another took meanwhile
         try:
             posts = self._dispatch(scope_name, item)
         except CommitteeHalted as error:
@@ -242,6 +242,10 @@ class TrusteeService:
     def _save_news(self) -> None:
         if self._news:
             self._save()
+
+    def _is_done(self, scope_name: bytes, number: int) -> bool:
+        durable = self.durable
+        return number <= durable.done.get(scope_name, 0) or number in durable.handled.get(scope_name, {})
 
     def _done_with(self, scope_name: bytes, number: int, mark: bytes) -> None:
         """Count an item as handled; the numbers below the first gap are one number."""
@@ -288,11 +292,8 @@ class TrusteeService:
             opened = envelope.open_for(
                 self.committee, scope_name, item.kind, Envelope.decode(item.payload), self.secrets.channel_key
             )
-            if (
-                kind == FeedKind.PLAN_VOTE
-                and len(known := self._votes.setdefault(scope_name, {})) < MAX_VOTES
-            ):
-                known[item.sequence] = opened
+            if kind == FeedKind.PLAN_VOTE and self._plans.keep_vote(scope_name, item.sequence, opened):
+                return []
             return self.machine.receive_message(scope_name, _outgoing_of(kind), opened, self.randomness)
         handlers: dict[FeedKind, Callable[[bytes, bytes], list[Post]]] = {
             FeedKind.SNAPSHOT: self._snapshot,
@@ -358,13 +359,12 @@ class TrusteeService:
         if plan.scope != scope_name:
             raise StateConflict(Code.SCOPE, "a plan in another scope's feed")
         self._installed(scope_name)
-        votes = tuple(self._votes.get(scope_name, {}).values())
-        now, absent = self.clock(), self._absent.get(payload)
-        if absent is not None and absent > now:  # the clock was put back: what it said then means nothing
-            absent = None
+        votes, absent = self._plans.evidence(plan, now := self.clock())
         posts = self.machine.receive_plan(plan, now, self.randomness, votes, absent)
-        self._votes.pop(scope_name, None)
-        self._absent.clear()
+        for number in self._plans.agree(plan):
+            if not self._is_done(scope_name, number):
+                self._done_with(scope_name, number, bytes([FeedKind.PLAN]))
+                self.durable.attempts.get(scope_name, {}).pop(number, None)
         for entry in plan.entries:
             self.durable.filings.pop(entry, None)
         return posts
@@ -377,7 +377,9 @@ class TrusteeService:
         return self.machine.receive_log(scope_name, update, self.clock())
 
     def _batch_note(self, scope_name: bytes, payload: bytes) -> list[Post]:
-        return self.machine.receive_note(scope_name, LogUpdate.decode(payload).note)
+        posts = self.machine.receive_note(scope_name, LogUpdate.decode(payload).note)
+        self._plans.forget(scope_name, self._installed(scope_name).number)
+        return posts
 
     def _policy(self, scope_name: bytes, payload: bytes) -> list[Post]:
         policy = ScopePolicy.decode(payload)
@@ -412,9 +414,7 @@ class TrusteeService:
         now = self.clock()
         known = [self._decoded(data) for data in self.durable.snapshots.get(scope.policy.scope, [])]
         newest = {(snapshot.issuer_key, snapshot.cohort): snapshot for snapshot in known}
-        return View(
-            self.committee, scope.policy, known, newest, period_of(now, scope.policy.period_days), now
-        )
+        return View(self.committee, scope.policy, known, newest, intake.not_before(scope, now), now)
 
     def _decoded(self, data: bytes) -> RollSnapshot:
         known = self._rolls.get(data)

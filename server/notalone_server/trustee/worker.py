@@ -14,6 +14,7 @@ from enum import StrEnum, unique
 from typing import Final
 
 from notalone_crypto.errors import Code, NotAloneError
+from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 from notalone_server.edge.metrics import Metrics
 from notalone_server.edge.redaction import log, log_exception
 from notalone_server.trustee.ports import BoardUnreachable, Clock, StoreRefused, StoreUnavailable
@@ -64,6 +65,9 @@ class ScopeView:
     batches: int
     phase: str
     active: bool
+    missing: tuple[int, ...] = ()  # trustees for whose message the batch waits
+    ahead: int = 0  # the last batch's time, if that is still to come by this clock
+    untimely: bool = False  # a plan is here whose time does not fit this clock
 
 
 @dataclass(slots=True)
@@ -149,8 +153,21 @@ class Worker:
         found = []
         for name, scope in self.scopes:
             state = service.machine.state.scopes.get(scope)
-            number, phase = (0, "idle") if state is None else (state.number, state.phase.value)
-            found.append(ScopeView(name, number, phase, state is not None))
+            if state is None:
+                found.append(ScopeView(name, 0, "idle", active=False))
+                continue
+            ahead = state.opened_at > self.clock() + CLOCK_TOLERANCE_SECONDS
+            found.append(
+                ScopeView(
+                    name,
+                    state.number,
+                    state.phase.value,
+                    active=True,
+                    missing=service.machine.missing(scope),
+                    ahead=state.opened_at if ahead else 0,
+                    untimely=service.has_untimely_plan(scope),
+                )
+            )
         self.views = tuple(found)
         self.metrics.put("refused_items", len(service.durable.refusals))
         self.metrics.put("refused_posts", getattr(service.board, "refused_posts", 0))
