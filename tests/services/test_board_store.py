@@ -303,7 +303,7 @@ def test_a_plan_over_an_expiry_gives_way_only_while_fewer_than_the_threshold_vot
         )
     board.tick()
     for trustee in voters:
-        board.post(trustee, scope, FeedKind.PLAN_VOTE, b"sealed")
+        board.post(trustee, scope, FeedKind.PLAN_VOTE, [b"sealed"])
     board = BoardService(world.committee, world.board_key, lambda: world.now, SqlStore(engine))
     for later, wanted in (
         (CLOCK_TOLERANCE_SECONDS - 1, 1),  # by the slowest clock the week has not ended
