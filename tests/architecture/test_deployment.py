@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -202,6 +203,26 @@ def test_example_settings_load_with_the_services_own_classes() -> None:
     assert str(issuer.key_file) == "/run/secrets/issuer.key"
     assert issuer.board == trustee.board
     assert issuer.scope_name in trustee.scopes
+
+
+@pytest.mark.parametrize("party", ["issuer", *TRUSTEES])
+def test_who_needs_the_board_reaches_it_where_the_proxy_listens(party: str) -> None:
+    """`ports:` publishes to other machines only: inside a network a container's own port counts."""
+    settings = tomllib.loads((DEPLOY / f"{party.rstrip('123')}.toml").read_text("utf-8"))
+    address = urlsplit(settings["board"])
+    shared = networks(party) & networks("proxy")
+    aliases = {one for name in shared for one in SERVICES["proxy"]["networks"][name]["aliases"]}
+    assert address.hostname in aliases
+    text = re.sub(r"#.*", "", (DEPLOY / "nginx.conf").read_text("utf-8"))
+    servers = re.split(r"^    server ", text, flags=re.MULTILINE)[1:]
+    ports = {
+        int(port)
+        for server in servers
+        if re.search(rf"server_name {re.escape(str(address.hostname))};", server)
+        for port in re.findall(r"listen (\d+) ssl", server)
+    }
+    assert (address.port or 443) in ports
+    assert f"443:{address.port}" in SERVICES["proxy"]["ports"]
 
 
 def test_the_mail_section_of_the_example_loads_too(tmp_path: Path) -> None:
