@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -24,11 +25,14 @@ from notalone_crypto.errors import NotAloneError
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.primitives import signing
 from notalone_demo.cli import app
+from notalone_server.board.settings import TEMPLATE as BOARD_TEMPLATE
 from notalone_server.board.settings import load
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import write_secret
 from notalone_server.issuer.settings import read_settings as issuer_settings
 from notalone_server.operators.commands import app as operators
+from notalone_server.trustee.ceremony import SIGNED_MANIFEST
+from notalone_server.trustee.settings import TEMPLATE as TRUSTEE_TEMPLATE
 from notalone_server.trustee.settings import read_settings as trustee_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,6 +208,26 @@ def test_example_settings_load_with_the_services_own_classes() -> None:
     assert issuer.scope_name in trustee.scopes
 
 
+@pytest.mark.parametrize("party", ["issuer", *TRUSTEES])
+def test_who_needs_the_board_reaches_it_where_the_proxy_listens(party: str) -> None:
+    """`ports:` publishes to other machines only: inside a network a container's own port counts."""
+    settings = tomllib.loads((DEPLOY / f"{party.rstrip('123')}.toml").read_text("utf-8"))
+    address = urlsplit(settings["board"])
+    shared = networks(party) & networks("proxy")
+    aliases = {one for name in shared for one in SERVICES["proxy"]["networks"][name]["aliases"]}
+    assert address.hostname in aliases
+    text = re.sub(r"#.*", "", (DEPLOY / "nginx.conf").read_text("utf-8"))
+    servers = re.split(r"^    server ", text, flags=re.MULTILINE)[1:]
+    ports = {
+        int(port)
+        for server in servers
+        if re.search(rf"server_name {re.escape(str(address.hostname))};", server)
+        for port in re.findall(r"listen (\d+) ssl", server)
+    }
+    assert (address.port or 443) in ports
+    assert f"443:{address.port}" in SERVICES["proxy"]["ports"]
+
+
 def test_the_mail_section_of_the_example_loads_too(tmp_path: Path) -> None:
     text = (DEPLOY / "issuer.toml").read_text("utf-8")
     start = text.index("# [mail]")
@@ -359,6 +383,25 @@ def in_order(guide: Path, beginning: tuple[str, ...]) -> list[list[str]]:
     fences = re.findall(r"^```\w*\n(.*?)^```", guide.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     lines = [shlex.split(line) for fence in fences for line in fence.splitlines()]
     return [words for words in lines if tuple(words[: len(beginning)]) == beginning]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_services_start_from_the_files_that_the_guides_made(guide: Path) -> None:
+    """A newcomer types every line, in one folder for each party: no path may lead elsewhere."""
+    made = set()
+    for party in ("board", "issuer", "trustee"):
+        (words,) = in_order(guide, ("notalone", party, "init"))
+        made.add((Path(words[3]) / f"{party}.toml").as_posix())
+    assert made == {"board/board.toml", "issuer/issuer.toml", "trustee.toml"}
+    named = {words[words.index("--config") + 1] for _, words in quoted_commands(guide) if "--config" in words}
+    assert named == made
+    trustee = tomllib.loads(TRUSTEE_TEMPLATE)
+    (finish,) = in_order(guide, ("notalone", "trustee", "finish"))
+    given = dict(zip(finish[3::2], finish[4::2], strict=True))
+    assert trustee["key_file"] == given["--key-file"]
+    assert trustee["passphrase_file"] == given["--passphrase-file"]
+    assert trustee["manifest"] == f"{given['--folder']}/{SIGNED_MANIFEST}"
+    assert tomllib.loads(BOARD_TEMPLATE)["manifest"] == SIGNED_MANIFEST
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)

@@ -40,7 +40,7 @@ class Process:
         self.config = folder / "board.toml"
         self.errors = folder / "errors.log"
         write_secret(folder / "board.key", world.board_key.seed)
-        (folder / "manifest.bin").write_bytes(world.signed_manifest.encode())
+        (folder / "manifest.signed").write_bytes(world.signed_manifest.encode())
         (folder / "policy.bin").write_bytes(world.policy.encode())
         self.config.write_text(
             f'database = "{database}"\nport = {self.port}\noperations_port = {self.operations}\n'
@@ -208,7 +208,7 @@ def test_init_makes_a_key_for_one_user_once(tmp_path: Path) -> None:
     [
         (lambda one: (one.config.parent / "board.key").chmod(0o644), "0600"),
         (lambda one: (one.config.parent / "board.key").write_bytes(bytes(32)), "another board key"),
-        (lambda one: (one.config.parent / "manifest.bin").unlink(), "cannot read"),
+        (lambda one: (one.config.parent / "manifest.signed").unlink(), "cannot read"),
         (lambda one: one.config.write_text("prot = 1\n"), "not usable"),
         (lambda one: one.config.write_text('database = "postgresql://a:b@c/d"\n'), "database_password"),
     ],

@@ -13,7 +13,7 @@ from tests.support.asgi import AppClient
 from notalone_crypto.errors import Code, MalformedInput, Misuse, StateConflict, VerificationFailed
 from notalone_crypto.primitives import signing as ed25519
 from notalone_crypto.randomness import SeededStream
-from notalone_server.edge import limits, octets, problem, redaction, secretfile, signing
+from notalone_server.edge import database, limits, octets, problem, redaction, secretfile, signing
 from notalone_server.edge.metrics import Metrics, operations_app
 
 NOW = 1_790_000_000
@@ -201,6 +201,25 @@ def test_frames_and_padding_are_strict() -> None:
     assert octets.unpad(octets.pad(b"x", 64)) == b"x"
     with pytest.raises(MalformedInput):
         octets.unpad(octets.pad(b"x", 64)[:-1] + b"\1")
+
+
+def test_a_database_file_is_for_one_user(tmp_path: Path) -> None:
+    """Attack: somebody with an account on the machine reads the roll, or filings that are still there."""
+    path = tmp_path / "some.sqlite"
+    before = os.umask(0o022)
+    try:
+        engine = database.open_engine(f"sqlite:///{path}")
+        with database.write(engine) as connection:
+            connection.exec_driver_sql("CREATE TABLE kept (value)")
+        modes = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
+        engine.dispose()
+    finally:
+        os.umask(before)
+    assert len(modes) == 3  # the database, its log, the log's index
+    assert set(modes.values()) == {0o600}
+    path.chmod(0o640)
+    database.open_engine(f"sqlite:///{path}").dispose()
+    assert path.stat().st_mode & 0o777 == 0o640  # what an operator decided stays
 
 
 def test_secret_files_are_for_one_user(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_a_process_that_cannot_start_is_told_at_once_and_names_its_log(
     folder = tmp_path / "parties"
 
     def spoil(_: str) -> None:
-        (folder / "board" / "manifest.bin").unlink(missing_ok=True)
+        (folder / "board" / "manifest.signed").unlink(missing_ok=True)
 
     with (
         pytest.raises(LiveError, match=r"board\.log"),

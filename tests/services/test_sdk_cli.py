@@ -156,6 +156,8 @@ def test_contact_from_news_to_a_shared_contact(town: Town, run: Run, tmp_path: P
         run("consent", "--with", "2", "--choice", "contact", typed=words)
     run("write", "--with", "2", "--contact", typed=f"{alma}\n06 12\n")
     assert "Her contact: 06 12" in run("read", typed=berthe).stdout
+    for choice in ("Ecrire", "e\u0301crire", "ÉCRIRE"):
+        run("consent", "--with", "2", "--choice", choice, typed=berthe)
     run("consent", "--with", "2", "--choice", "bloquer", typed=berthe)
     blocked = run("read", typed=berthe).stdout
     assert "bonjour Berthe" not in blocked
@@ -165,6 +167,23 @@ def test_contact_from_news_to_a_shared_contact(town: Town, run: Run, tmp_path: P
     assert "nothing to send" in run("write", "--with", "2", typed=f"{alma}\n\n", code=2).stderr
     french = run("read", typed=alma, language="fr").stdout
     assert french.startswith("Ne racontez pas encore les faits ici.")
+
+
+def test_a_card_that_is_none_and_letters_to_the_issuer(town: Town, run: Run) -> None:
+    words = run("words").stdout.strip()
+    for language in LANGUAGES:
+        bad = run("enrol", typed=f"{words}\n2222-2222-2222-2222\n", code=2, language=language)
+        assert Speaker(language)("bad.code") in bad.stderr
+        # No words are asked for: for a reset they are lost.
+        for command, typed, said in (
+            ("code", "member@example.org", "asked"),
+            ("reset", "member@example.org", "asked.reset"),
+            ("stop-reset", "2222-2222-2222-2222", "stopped"),
+        ):
+            done = run(command, typed=f"{typed}\n", language=language)
+            assert done.stdout.strip() == Speaker(language)(said)
+    kinds = [one.kind.value for one in town.live.store.waiting_mail(town.deployment.clock())]
+    assert kinds == ["code", "reset", "code", "reset"]
 
 
 # --- bad input: one clear sentence, exit code 2 -----------------------------------------------------------
@@ -249,6 +268,8 @@ def test_nothing_is_kept_on_disk_unless_a_file_was_named(town: Town, run: Run, t
     kept = tmp_path / "kept.bin"
     kept.write_bytes(b"mine")
     run("report", "--form", path, "--keep", str(kept), typed=words, code=2)
+    again = run("report", "--form", path, "--keep", str(kept), typed=words, code=2)
+    assert Speaker("en")("bad.exists", path=kept) in again.stderr
     assert kept.read_bytes() == b"mine"  # never overwritten; and nothing was sent
     assert run("status", typed=words).stdout.count("received") == 1
 

@@ -55,7 +55,7 @@ class Service:
 
     def _configure_board(self) -> None:
         write_secret(self.folder / "board.key", self.world.board_key.seed)
-        (self.folder / "manifest.bin").write_bytes(self.world.signed_manifest.encode())
+        (self.folder / "manifest.signed").write_bytes(self.world.signed_manifest.encode())
         (self.folder / "policy.bin").write_bytes(self.world.policy.encode())
         self._write(
             f'database = "sqlite:///board.sqlite"\nport = {self.port}\noperations_port = {self.operations}\n'

@@ -290,8 +290,11 @@ def test_each_thing_that_is_wrong_is_named_with_what_to_do(config: Path) -> None
     assert set(wrong(config)) == {"board", "clock"}
     config.write_text(re.sub(r'scopes = \[".*?"\]', 'scopes = ["elsewhere"]', text))
     assert "does not serve" in wrong(config)["board"]
+    config.write_text(re.sub(r'scopes = \[".*?"\]', "scopes = []", text))
+    assert "nothing would be done" in wrong(config)["settings"]
     config.write_text(text)
     assert wrong(config) == {}
+    assert "cannot read the settings" in wrong(config.with_name("nowhere.toml"))["settings"]
 
 
 @pytest.mark.parametrize(("ahead", "word", "names"), [

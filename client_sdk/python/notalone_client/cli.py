@@ -1,4 +1,4 @@
-"""The reporter's commands: `notalone words|enrol|report|resend|status|edit|withdraw|verify`.
+"""The reporter's commands: from `notalone words` and `enrol` to `withdraw` and `verify`.
 
 Those after a match are in `cli_contact.py`.
 
@@ -8,6 +8,7 @@ and prompts (cli_input.py). Exit code 2: it did not happen, and why.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,6 +18,7 @@ from rich.table import Table
 from notalone_client import cli_contact, phrase, texts
 from notalone_client.cli_input import (
     DEFAULT,
+    BadInput,
     Config,
     FormFile,
     Keep,
@@ -32,13 +34,14 @@ from notalone_client.cli_input import (
     visiting,
 )
 from notalone_client.client import Client
-from notalone_client.errors import SealAgain
+from notalone_client.errors import Refused, SealAgain
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Sealed
 from notalone_client.steps_return import FilingStatus
 from notalone_client.system import system_randomness
 from notalone_client.texts import Speaker
 from notalone_crypto.messages.filing import Receipt
+from notalone_crypto.messages.roll import RollEntry
 from notalone_crypto.suite import LEVELS
 
 ATTEMPTS: Final = 5  # while people join, the roll may move on between sealing and sending
@@ -63,8 +66,38 @@ def enrol(config: Config, language: Language = DEFAULT) -> None:
     with visiting(config, language) as (client, visit):
         code = visit.ask("code")
         with visit.during("enrol"):
-            entry = client.enrol(code)
+            entry = _place(client, code)
         visit.tell("enrolled" if entry else "enrolled.later")
+
+
+@app.command(help=Speaker(DEFAULT)("command.code"))
+def code(config: Config, language: Language = DEFAULT) -> None:
+    """The same sentence for every address."""
+    with visiting(config, language, words=False) as (client, visit):
+        address = visit.ask("address", hidden=False)
+        with visit.during("send"):
+            client.ask_code(address)
+        visit.tell("asked")
+
+
+@app.command(help=Speaker(DEFAULT)("command.reset"))
+def reset(config: Config, language: Language = DEFAULT) -> None:
+    """Her words are lost: none are asked for."""
+    with visiting(config, language, words=False) as (client, visit):
+        address = visit.ask("address", hidden=False)
+        with visit.during("send"):
+            client.ask_reset(address)
+        visit.tell("asked.reset")
+
+
+@app.command("stop-reset", help=Speaker(DEFAULT)("command.stop-reset"))
+def stop_reset(config: Config, language: Language = DEFAULT) -> None:
+    """The same sentence for every code."""
+    with visiting(config, language, words=False) as (client, visit):
+        typed = visit.ask("code")
+        with visit.during("send"):
+            client.stop_reset(typed)
+        visit.tell("stopped")
 
 
 @app.command(help=Speaker(DEFAULT)("command.report"))
@@ -152,6 +185,15 @@ def verify(
         with visit.during("look"):
             counted = client.verify_receipt(Sealed(read_bytes(sealed)), promise)
         visit.tell("verified" if counted else "verified.not")
+
+
+def _place(client: Client, code: str) -> RollEntry | None:
+    try:
+        return client.enrol(code)
+    except Refused as refused:
+        if refused.status != HTTPStatus.FORBIDDEN:
+            raise
+        raise BadInput("bad.code") from None
 
 
 def _seal(client: Client, visit: Visit, form: Form) -> Sealed:

@@ -7,6 +7,7 @@ other end before both agreed.
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -96,8 +97,8 @@ def consent(
 ) -> None:
     """One answer to one conversation."""
     with visiting(config, language) as (client, visit):
-        names = {Speaker(one)(f"name.{key}"): key for one in LANGUAGES for key in CHOICES}
-        key = names.get(choice.casefold())
+        names = {_plain(Speaker(one)(f"name.{key}")): key for one in LANGUAGES for key in CHOICES}
+        key = names.get(_plain(choice))
         if key is None:
             known = ", ".join(visit.say(f"name.{one}") for one in CHOICES)
             raise BadInput("bad.choice", known=known)
@@ -162,6 +163,12 @@ def _look(
             words = one.plaintext.decode("utf-8", "replace") if one.content == 2 else found.get(one.entry)
             found[one.entry] = words
     return found, talks
+
+
+def _plain(text: str) -> str:
+    """Case and accents do not count, nor how the keyboard puts them together."""
+    letters = unicodedata.normalize("NFKD", text.strip()).casefold()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _conversation(talks: tuple[Conversation, ...], number: int) -> Conversation:

@@ -23,6 +23,7 @@ from notalone_client.client import Client
 from notalone_client.errors import ClientError, DateRefused, NotSafe, Refused, Unavailable, WrongPhrase
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Named
+from notalone_client.system import system_randomness
 from notalone_client.texts import LANGUAGES, Speaker, language_of
 from notalone_client.trust import Trust
 from notalone_crypto.errors import NotAloneError
@@ -106,15 +107,15 @@ def speaking(language: str) -> Iterator[Visit]:
 
 
 @contextmanager
-def visiting(config: Path, language: str) -> Iterator[tuple[Client, Visit]]:
-    """A client from the settings and the words that are asked for."""
+def visiting(config: Path, language: str, *, words: bool = True) -> Iterator[tuple[Client, Visit]]:
+    """A client from the settings and the words that are asked for, unless the call needs none."""
     with speaking(language) as visit:
         values = _read(config, _CONFIG_KEYS)
         needed = {"committee", "scope", "board"} <= set(values)
         if not needed or not all(isinstance(value, str) for value in values.values()):
             raise BadInput("bad.config", path=config)
         trust = Trust.parse(values["committee"], values["scope"])
-        phrase = Phrase.parse(visit.ask("words"))
+        phrase = Phrase.parse(visit.ask("words")) if words else Phrase.new(system_randomness)
         with Client(
             trust, phrase, board=values["board"], issuer=values.get("issuer"), proxy=values.get("proxy")
         ) as client:
@@ -135,6 +136,8 @@ def sentence(say: Speaker, error: Exception) -> str:
     if isinstance(error, NotAloneError | DateRefused):
         key = f"error.{error.code}"
         return say(key) if say.knows(key) else say("error.other", detail=str(error))
+    if isinstance(error, FileExistsError):
+        return say("bad.exists", path=error.filename)
     if isinstance(error, OSError):
         return say("bad.file", path=error.filename)
     kinds: tuple[tuple[type[Exception], str], ...] = (

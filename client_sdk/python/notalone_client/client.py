@@ -25,6 +25,7 @@ class _Calls:
     enrol = Call(Reporter.enrol)
     ask_code = Call(Reporter.ask_code)
     ask_reset = Call(Reporter.ask_reset)
+    stop_reset = Call(Reporter.stop_reset)
     seal = Call(Reporter.seal)
     file = Call(Reporter.file, attempts=ATTEMPTS)
     edit = Call(Reporter.edit)

@@ -71,16 +71,20 @@ class Filer(Session):
 
     def ask_code(self, address: str) -> Steps[None]:
         """Ask for a code by e-mail; the answer is the same for every address."""
-        yield from self._ask_issuer("/v1/codes", address)
+        yield from self._ask_issuer("/v1/codes", pad(address.strip().encode("utf-8"), _ADDRESS_BLOCK))
 
     def ask_reset(self, address: str) -> Steps[None]:
         """After lost words: ask to start again. A new place may file only after the longest expiry."""
-        yield from self._ask_issuer("/v1/resets", address)
+        yield from self._ask_issuer("/v1/resets", pad(address.strip().encode("utf-8"), _ADDRESS_BLOCK))
 
-    def _ask_issuer(self, path: str, address: str) -> Steps[None]:
+    def stop_reset(self, code: str) -> Steps[None]:
+        """Somebody else asked for a reset: the code of the letter keeps the place. One answer for all."""
+        yield from self._ask_issuer("/v1/resets/stop", frame(code.strip().encode("ascii", "replace")))
+
+    def _ask_issuer(self, path: str, body: bytes) -> Steps[None]:
         world = yield from self.open()
         key = yield from self._issuer(world)
-        yield self._post("issuer", path, key, pad(address.encode("utf-8"), _ADDRESS_BLOCK))
+        yield self._post("issuer", path, key, body)
 
     def _issuer(self, world: World) -> Steps[bytes]:
         about = (yield Request("issuer", "GET", "/v1/issuer")).json()

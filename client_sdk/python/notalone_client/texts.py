@@ -18,6 +18,7 @@ FRENCH: Final[Mapping[str, str]] = {
     # what every command may ask and say
     "ask.words": "Vos douze mots",
     "ask.code": "Le code",
+    "ask.address": "Votre adresse électronique",
     "ask.text": "Votre message",
     "ask.details": "Comment vous joindre",
     "ask.now": "Il y a du nouveau. Lire maintenant ou plus tard ?",
@@ -51,6 +52,12 @@ FRENCH: Final[Mapping[str, str]] = {
     ),
     "enrolled": "Votre place est sur la liste.",
     "enrolled.later": "Votre place est notée, ou l'était déjà. Revenez dans un jour ou deux.",
+    "asked": "Si cette adresse est sur la liste, une lettre part. La réponse est la même pour toute adresse.",
+    "asked.reset": (
+        "Si cette adresse est sur la liste, une lettre part. L'ancienne place sera fermée après deux "
+        "semaines ; la nouvelle ne comptera que plus tard."
+    ),
+    "stopped": "Si ce code est le bon, rien ne change : votre place reste.",
     "status.none": "Aucun message scellé n'a été trouvé avec ces mots.",
     "status.number": "numéro",
     "status.state": "état",
@@ -102,8 +109,8 @@ FRENCH: Final[Mapping[str, str]] = {
     "chosen.later": "Noté pour vous seule. L'autre ne voit rien.",
     "chosen.block": "Bloqué. Vous ne verrez plus rien de cette personne ; elle ne voit rien de ce choix.",
     "written": "Déposé, chiffré. Personne ne vous dira si c'est lu.",
-    "name.counsellor": "conseillere",
-    "name.write": "ecrire",
+    "name.counsellor": "conseillère",
+    "name.write": "écrire",
     "name.contact": "contact",
     "name.later": "plus-tard",
     "name.block": "bloquer",
@@ -120,6 +127,8 @@ FRENCH: Final[Mapping[str, str]] = {
     "bad.conversation": "Il n'y a pas de conversation de ce numéro ; « notalone read » les montre.",
     "bad.choice": "Les choix sont : {known}.",
     "bad.empty": "Il n'y a rien à envoyer.",
+    "bad.code": "Ce code n'est pas valable, ou il a déjà servi. Votre place n'est pas prise.",
+    "bad.exists": "{path} existe déjà : rien n'a été écrasé, rien n'a été envoyé.",
     "bad.file": "{path} n'a pas pu être lu ou créé.",
     "error.phrase": "Ce ne sont pas les douze mots d'une clé, ou l'un d'eux est mal tapé.",
     "error.unavailable": "Le service ne répond pas ; rien n'est perdu, recommencez plus tard.",
@@ -167,6 +176,9 @@ FRENCH: Final[Mapping[str, str]] = {
     "command.all": "Pour qui a quelque chose à dire.",
     "command.words": "Douze nouveaux mots : votre seule clé.",
     "command.enrol": "Prendre une place avec une carte ou un code reçu ; demande les mots, puis le code.",
+    "command.code": "Demander un code par courriel ; demande l'adresse, pas les mots.",
+    "command.reset": "Mots perdus : demander à recommencer, par courriel ; demande l'adresse.",
+    "command.stop-reset": "Refuser qu'on recommence à votre place ; demande le code de la lettre.",
     "command.report": "Sceller un message sur cet appareil et l'envoyer.",
     "command.resend": "Renvoyer un message scellé qui a été gardé ; deux fois vaut une fois.",
     "command.status": "Où en sont vos messages, retrouvés à partir de vos mots.",
@@ -187,13 +199,14 @@ FRENCH: Final[Mapping[str, str]] = {
     "option.since": "premier lot à télécharger",
     "option.with": "numéro de la conversation, comme « read » le montre",
     "option.now": "ne pas demander « maintenant ou plus tard »",
-    "option.choice": "conseillere, ecrire, contact, plus-tard ou bloquer",
+    "option.choice": "conseillère, écrire, contact, plus-tard ou bloquer",
     "option.contact": "partager un contact au lieu d'écrire",
 }
 
 ENGLISH: Final[Mapping[str, str]] = {
     "ask.words": "Your twelve words",
     "ask.code": "The code",
+    "ask.address": "Your e-mail address",
     "ask.text": "Your message",
     "ask.details": "How to reach you",
     "ask.now": "There is news. Read now or later?",
@@ -222,6 +235,12 @@ ENGLISH: Final[Mapping[str, str]] = {
     ),
     "enrolled": "Your place is on the roll.",
     "enrolled.later": "Your place is taken note of, or was already. Come back in a day or two.",
+    "asked": "If this address is listed, a letter leaves now. The answer is the same for every address.",
+    "asked.reset": (
+        "If this address is listed, a letter leaves now. The old place is closed after two weeks; the "
+        "new one counts only later."
+    ),
+    "stopped": "If this code is right, nothing changes: your place stays.",
     "status.none": "No sealed message was found with these words.",
     "status.number": "number",
     "status.state": "state",
@@ -288,6 +307,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     "bad.conversation": "There is no conversation of this number; “notalone read” shows them.",
     "bad.choice": "The choices are: {known}.",
     "bad.empty": "There is nothing to send.",
+    "bad.code": "This code is not valid, or it was used. No place was taken.",
+    "bad.exists": "{path} exists already: nothing was overwritten, nothing was sent.",
     "bad.file": "{path} could not be read or created.",
     "error.phrase": "These are not the twelve words of a phrase, or one of them is mistyped.",
     "error.unavailable": "The service does not answer; nothing is lost, try again later.",
@@ -332,6 +353,9 @@ ENGLISH: Final[Mapping[str, str]] = {
     "command.all": "For whoever has something to say.",
     "command.words": "Twelve new words: your only key.",
     "command.enrol": "Take a place with a card or a mailed code; asks for the words, then for the code.",
+    "command.code": "Ask for a code by e-mail; asks for the address, not for the words.",
+    "command.reset": "Words lost: ask to start again, by e-mail; asks for the address.",
+    "command.stop-reset": "Refuse that somebody starts again in your place; asks for the code in the letter.",
     "command.report": "Seal a message on this device and send it.",
     "command.resend": "Send a sealed message that was kept again; twice is the same as once.",
     "command.status": "Where your messages stand, found again from your words.",

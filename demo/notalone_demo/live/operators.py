@@ -180,7 +180,7 @@ def _trustee_folder(folder: Path, index: int) -> bytes:
 
 
 def _board(folder: Path, ceremony: Path, policy: ScopePolicy, ports: Iterator[int], wishes: Wishes) -> Party:
-    (folder / "manifest.bin").write_bytes((ceremony / SIGNED_MANIFEST).read_bytes())
+    (folder / "manifest.signed").write_bytes((ceremony / SIGNED_MANIFEST).read_bytes())
     (folder / "policy.bin").write_bytes(policy.encode())
     port, operations = next(ports), next(ports)
     config = folder / board_app.CONFIG_NAME

@@ -26,8 +26,12 @@ def init(
     """Make a signing key and settings, and show the verify key that the ceremony needs."""
     try:
         verify_key = board.init(folder)
+    except FileExistsError as error:
+        text = f"notalone board: {error.filename} exists already: a key is never overwritten"
+        Console(stderr=True).print(text, style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(BAD_INPUT) from error
     except OSError as error:
-        Console(stderr=True).print(f"notalone board: {error}", style="red", markup=False)
+        Console(stderr=True).print(f"notalone board: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(BAD_INPUT) from error
     Console(highlight=False).print(
         f"verify key: {verify_key.hex()}\nsettings:   {folder / board.CONFIG_NAME}",
@@ -42,5 +46,5 @@ def run(config: Annotated[Path, typer.Option("--config", help="the settings (TOM
     try:
         board.main(config)
     except NotAloneError as error:
-        Console(stderr=True).print(f"notalone board: {error}", style="red", markup=False)
+        Console(stderr=True).print(f"notalone board: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(BAD_INPUT) from error

@@ -30,8 +30,8 @@ port = 8400
 operations_host = "127.0.0.1"            # health, readiness, metrics: for the operator alone
 operations_port = 8401
 signing_key = "board.key"                # made by `notalone board init`, mode 0600
-manifest = "manifest.bin"                # signed by every trustee at the end of the ceremony
-policies = []                            # files with the rules of each scope
+manifest = "manifest.signed"             # signed by every trustee at the end of the ceremony
+policies = []                            # files with the rules of each scope: ["policy.bin"]
 letters_per_scope = 200000               # kept at once; about 1.2 kB each
 auditors = []                            # verify keys (hexadecimal) of who may read the feed
 """
@@ -50,7 +50,7 @@ class BoardSettings(BaseSettings):
     operations_host: str = "127.0.0.1"
     operations_port: Port = 8401
     signing_key: Path = Path("board.key")
-    manifest: Path = Path("manifest.bin")
+    manifest: Path = Path("manifest.signed")
     policies: tuple[Path, ...] = ()
     auditors: tuple[VerifyKeyHex, ...] = ()
     token_bits: Annotated[int, Field(ge=0, le=26)] = 16

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from notalone_server.edge.problem import problem
 from notalone_server.edge.redaction import log_exception
+from notalone_server.edge.secretfile import begin_private
 
 _WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
 _READ_ONLY: Final = "notalone_read_only"
@@ -39,6 +40,8 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
     memory = parsed.database in (None, "", ":memory:")
+    if not memory:
+        begin_private(Path(str(parsed.database)))  # SQLite gives its log and index the same mode
     engine = create_engine(
         parsed,
         hide_parameters=True,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from notalone_crypto.errors import Code, Fault, Misuse
@@ -36,6 +37,15 @@ def read_secret(path: Path, length: int | None = None) -> bytes:
     if length is not None and len(data) != length:
         raise Misuse(Code.LENGTH, f"{path} must hold exactly {length} bytes", fault=Fault.OPERATOR)
     return data
+
+
+def begin_private(path: Path) -> None:
+    """Create an empty file with mode 0600 for a program that would make one that others may read.
+
+    A file that is there stays as it is; where none can be made, that program says why.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def write_secret(path: Path, data: bytes) -> None:

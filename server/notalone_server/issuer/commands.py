@@ -45,7 +45,7 @@ def _fail(error: Exception) -> typer.Exit:
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="where to put settings, key and database")],
+    folder: Annotated[Path, typer.Argument(help="for settings, key and database; made with mode 0700")],
     instance: Annotated[str, typer.Option(help="the instance's name, as in the manifest")],
     scope_name: Annotated[str, typer.Option("--scope", help="the scope's name, as in its policy")],
     declared: Annotated[int, typer.Option(help="how many members the organisation has", min=1)],
@@ -54,7 +54,7 @@ def init(
 ) -> None:
     """Make key, settings and an empty database; print the key that goes into the policy."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = signing.generate_key(system_randomness)
         write_secret(folder / "issuer.key", key.seed)
         config = folder / "issuer.toml"

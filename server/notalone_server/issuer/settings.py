@@ -103,7 +103,9 @@ def read_settings(path: Path) -> IssuerSettings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise Misuse(Code.MISUSE, f"cannot read the settings {path}", fault=Fault.OPERATOR) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misuse(Code.MISUSE, f"{path} cannot be read as TOML", fault=Fault.OPERATOR) from error
     found: dict[str, object] = {"key_file": path.parent / settings.key_file}
     if settings.database_password_file is not None:

@@ -165,6 +165,7 @@ def summary(policy: ScopePolicy) -> tuple[str, ...]:
         f"Blobs         {policy.release_blobs} of each trustee in each batch",
         f"Fingerprint   {' '.join(grouped)}",
         f"Short form    {' '.join(grouped[:_SHORT])}  (to recognise it; approve the whole one)",
+        f'For clients   scope = "{policy.scope.hex()}"',
     )
 
 

@@ -55,7 +55,10 @@ def examine(config: Path, clock: Clock) -> Iterator[Finding]:
     except NotAloneError as error:
         yield Finding(good=False, what="settings", detail=error.detail)
         return
-    yield Finding(good=True, what="settings", detail=str(config))
+    if settings.scopes:
+        yield Finding(good=True, what="settings", detail=str(config))
+    else:
+        yield Finding(good=False, what="settings", detail=f"{config}: scopes is empty: nothing would be done")
     try:
         committee, own, _ = load_keys(settings)
     except NotAloneError as error:

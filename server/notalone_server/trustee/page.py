@@ -148,6 +148,7 @@ _PHASES: Final = {
 _WORDS: Final = {
     "en": {
         "title": "NotAlone trustee",
+        "colon": ":",
         "contact": "Last contact with the board: {} seconds ago.",
         "never": "No contact with the board since the start.",
         "scope": "Scope",
@@ -161,6 +162,7 @@ _WORDS: Final = {
     },
     "fr": {
         "title": "NotAlone, tiers de confiance",
+        "colon": "\u00a0:",
         "contact": "Dernier contact avec le tableau : il y a {} secondes.",
         "never": "Aucun contact avec le tableau depuis le démarrage.",
         "scope": "Périmètre",
@@ -212,7 +214,7 @@ def render(worker: Worker, now: int, name: str, language: str) -> str:
     return (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta http-equiv="refresh" content="10">'
         f"<title>{words['title']}</title><style>{_STYLE}</style>"
-        f"<p>{words['other']}</p><h1>{words['title']}: {escape(name)}</h1>"
+        f"<p>{words['other']}</p><h1>{words['title']}{words['colon']} {escape(name)}</h1>"
         f'<h2 id="condition">{headline}</h2><p>{escape(advice)}</p>{todo}{shown}<p>{contact}</p>'
         f"<table><tr><th>{words['scope']}<th>{words['batches']}<th>{words['phase']}{rows}</table>"
     )
