@@ -19,8 +19,6 @@ from types import SimpleNamespace
 
 from notalone_demo.cli import app
 from notalone_server.edge import clock
-from notalone_server.trustee import app as trustee_app
-from notalone_server.trustee import board_client
 
 _CAPABILITIES_VERSION = 0x20080522
 
@@ -37,6 +35,9 @@ def shift_clock(named: str) -> None:
 
 def note_posts(named: str) -> None:
     """Append what the board said it took, after it said so and before anything else happens."""
+    # Here, since only trustees post: their libraries are not everybody's.
+    from notalone_server.trustee import app as trustee_app  # noqa: PLC0415
+    from notalone_server.trustee import board_client  # noqa: PLC0415
 
     file = Path(named)
 
