@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from tests.support import postgres, read_only
 from tests.support.live_feed import Auditor
-from tests.support.live_place import BATCH_SECONDS, LAUNCHER, PARTIES, Place
+from tests.support.live_place import BATCH_SECONDS, LAUNCHER, PARTIES, POLL_SECONDS, Place
 from tests.support.live_storm import Clocks, Town, scope, together
 
 from notalone_crypto.suite import MIN_ROLL
@@ -27,7 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     clocks = Clocks(folder)
     with postgres.server() as cluster:
         databases = {name: postgres.new_database(cluster) for name in PARTIES}
-        wishes = Wishes((1,), 8, MEMBERS, (auditor.public,), databases)
+        wishes = Wishes((1,), 8, MEMBERS, (auditor.public,), databases, POLL_SECONDS)
         with (
             Network(
                 folder / "parties", scope(MEMBERS), BATCH_SECONDS, lambda _: None, wishes, LAUNCHER

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.support import read_only
 from tests.support.live_feed import Auditor
-from tests.support.live_place import BATCH_SECONDS, LAUNCHER, PARTIES, TRUSTEES, Place
+from tests.support.live_place import BATCH_SECONDS, LAUNCHER, PARTIES, POLL_SECONDS, TRUSTEES, Place
 from tests.support.live_storm import PATIENCE, Clocks, Town, scope, together
 
 from notalone_client import ClientError, EntryState
@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     begin += -(begin - 4 * DAY) % (7 * DAY) + DAY
     clocks.set("world", begin - int(time.time()))
     auditor = Auditor()
-    wishes = Wishes((1,), 8, MEMBERS, (auditor.public,))
+    wishes = Wishes((1,), 8, MEMBERS, (auditor.public,), poll_seconds=POLL_SECONDS)
     extras = {name: clocks.environment(name) for name in PARTIES}
     with (
         Network(
@@ -65,7 +65,7 @@ def test_a_trustee_away_for_weeks_delays_everything_and_loses_nothing(place: Pla
     place.process("trustee-3").kill()
     # A plan is out that the others vote on: it will be weeks old when trustee 3 sees it.
     closed = town.board.batches()
-    until(lambda: place.feed().plans[-1][1].number > closed, "a plan", PATIENCE)
+    until(lambda: place.feed().plans[-1][1].number > closed, "a plan", PATIENCE, pause=0.5)
     late = place.file_pair()
     place.clocks.move(21 * DAY)
     later = place.file_pair()
@@ -140,7 +140,7 @@ def test_attack_a_board_from_an_old_backup_stops_everybody_and_the_newest_data_h
             place.process(name).stop()
             place.process(name).start()
     place.file_pair()
-    place.all_is_well()
+    place.all_is_well(anew=True)
 
 
 def check_stopped(place: Place, first: tuple[str, str]) -> None:
