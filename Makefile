@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 export PYTHON
+# Where it is set, every process compiles all its libraries again: 3 s of computing at each of some 150 starts.
+unexport PYTHONDONTWRITEBYTECODE
 REPORTS ?= examples/university.json
 PYTEST_ARGS ?=
 # Two for each core of a small machine: half of the time tests wait for real processes.

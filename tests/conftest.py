@@ -31,3 +31,27 @@ def third_party_vectors() -> Path:
     if not folder.is_dir():
         pytest.skip(f"third-party vectors not present: set NOTALONE_VECTORS ({folder} does not exist)")
     return folder
+
+
+# Workers take whole files in this order: who begins with the longest is not waited for at the end.
+LONGEST_FIRST = (
+    "test_storm.py",
+    "test_live_troubles.py",
+    "test_live_read_only.py",
+    "test_released_sets.py",
+    "test_board_faults.py",
+    "test_live.py",
+    "test_issuer_killed.py",
+    "test_faults.py",
+    "test_fuzz_http.py",
+    "test_openapi.py",
+    "test_bench_loader.py",
+    "test_service_process.py",
+    "test_deployment_running.py",
+    "test_board_process.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))

@@ -43,8 +43,10 @@ _SERVICES = (
     (None, "notalone_server.operators.commands"),  # policy, desk
     (None, "notalone_client.cli"),  # enrol, seal, status, ... stand beside the services
 )
-# Their libraries take seconds to load, which somebody who wants the demo need not wait for.
-_WANTED = () if sys.argv[1:2] == ["demo"] else _SERVICES
+# Their libraries take seconds to load: the demo waits for none of them, a service that starts for its own.
+_FIRST = "".join(sys.argv[1:2])
+_ALONE = tuple(one for one in _SERVICES if one[0] is not None and one[0] == _FIRST)
+_WANTED = () if _FIRST == "demo" else _ALONE or _SERVICES
 for _name, _module in _WANTED:
     with contextlib.suppress(ImportError):
         app.add_typer(importlib.import_module(_module).app, name=_name)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.conftest import LONGEST_FIRST
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "crypto" / "notalone_crypto"
@@ -160,3 +161,8 @@ def test_every_domain_tag_is_named_in_the_conventions() -> None:
     text = conventions.read_text(encoding="utf-8")
     unnamed = sorted(str(tag) for tag in tags if f"`{tag}`" not in text)
     assert not unnamed, f"not in specs/00-conventions.md#domain-tags: {unnamed}"
+
+
+def test_the_test_files_that_begin_first_exist() -> None:
+    """A file that was renamed would begin last, and everybody would wait for it."""
+    assert set(LONGEST_FIRST) <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}

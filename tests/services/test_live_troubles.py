@@ -1,4 +1,4 @@
-"""One deployment through what operators fear: an absence, a wrong clock, an old backup, a full disk.
+"""One deployment through what operators fear: an absence, a wrong clock, an old backup, no writes.
 
 Real processes. The tests share one deployment: each one leaves it working, and each compares
 everything that was filed until then with the plaintext reference.
@@ -9,121 +9,27 @@ from __future__ import annotations
 import resource
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
-from tests.support.live_feed import Auditor, Examined
-from tests.support.live_storm import PATIENCE, Clocks, Town, Wanted, scope, together
+from tests.support import read_only
+from tests.support.live_feed import Auditor
+from tests.support.live_place import BATCH_SECONDS, LAUNCHER, PARTIES, POLL_SECONDS, TRUSTEES, Place
+from tests.support.live_storm import PATIENCE, Clocks, Town, scope, together
 
-from notalone_client import ClientError, EntryState, Unavailable
+from notalone_client import ClientError, EntryState
 from notalone_crypto.errors import Code, NotAloneError
-from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
-from notalone_demo.live.network import LiveError, Network, Process, until
+from notalone_crypto.suite import MIN_ROLL
+from notalone_demo.live.network import Network, Process, until
 from notalone_demo.live.operators import Wishes
 from notalone_server.trustee.service import ROLLED_BACK
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCHER = ("-m", "tests.support.live_launch")
-MEMBERS = 33  # one more than a ring needs: somebody enrols while the issuer's disk is full
-BATCH_SECONDS = 3
 DAY = 24 * 3600
-PARTIES = ("board", "issuer", "trustee-1", "trustee-2", "trustee-3")
-TRUSTEES = PARTIES[2:]
-
-
-@dataclass
-class Place:
-    """The town, its clocks and its auditor."""
-
-    town: Town
-    clocks: Clocks
-    auditor: Auditor
-    reports: int = 0
-
-    @property
-    def network(self) -> Network:
-        return self.town.network
-
-    def process(self, name: str) -> Process:
-        return self.network.processes[name]
-
-    def operations(self, name: str, path: str = "") -> httpx.Response:
-        return httpx.get(f"{self.process(name).party.operations}/{path}", trust_env=False, timeout=30)
-
-    def ready(self, name: str) -> bool:
-        return self.operations(name, "ready").status_code == 200
-
-    def runs_well(self, name: str) -> bool:
-        """Whether there is a process that says that it works."""
-        try:
-            return self.process(name).pid > 0 and self.ready(name)
-        except (LiveError, httpx.HTTPError):
-            return False
-
-    def says(self, name: str, words: str) -> None:
-        """Until a trustee's status page says this."""
-
-        def shown() -> bool:
-            try:
-                return words in self.operations(name).text
-            except httpx.HTTPError:
-                return False
-
-        until(shown, f"{name} says: {words}", PATIENCE)
-
-    def file_pair(self, again: tuple[str, ...] = ()) -> tuple[str, str]:
-        """Two more people (or those of earlier reports) about one more subject; names of their reports."""
-        names = []
-        for place in range(2):
-            number = self.reports
-            self.reports += 1
-            who = f"person {number % (MEMBERS - 1)}"
-            if again:
-                who = self.town.kept[again[place]].wanted.person
-            name = f"report {number}"
-            self.town.file(Wanted(name, who, f"subject.{number // 2}"))
-            names.append(name)
-        return names[0], names[1]
-
-    def states(self, *names: str) -> set[EntryState | None]:
-        found = set()
-        for name in names:
-            one = self.town.kept[name]
-            (status,) = [
-                status
-                for status in self.town.people[one.wanted.person].status(one.sealed)
-                if status.filing.entry == one.sealed.entry
-            ]
-            found.add(status.state)
-        return found
-
-    def feed(self) -> Examined:
-        """Everything in the feed, compared for randomness used twice; no plan has a time that was not."""
-        prepared = self.network.prepared
-        feed = Examined(prepared.committee, prepared.policy, self.town.feed(self.auditor), self.auditor)
-        for _, plan in feed.plans:
-            assert plan.opened_at <= self.clocks() + CLOCK_TOLERANCE_SECONDS
-            assert plan.expired == ()
-        return feed
-
-    def all_is_well(self) -> None:
-        """Everything filed so far is evaluated, and exactly what is due is open."""
-        for name in TRUSTEES:
-            until(partial(self.runs_well, name), f"{name} works again", PATIENCE)
-        self.town.wait_done()
-        self.town.wait_batches(2)
-        feed = self.feed()
-        assert self.town.opened() == self.town.due(feed)
-        for one in self.town.kept.values():
-            taken = sum(one.sealed.entry in plan.entries for _, plan in feed.plans)
-            assert taken == 1 or (taken == 0 and one.withdrawal_taken)
-
-    def log(self, name: str) -> str:
-        return self.process(name).log.read_text()
+MEMBERS = MIN_ROLL + 2  # somebody enrols while the issuer's disk is full, and while it is read-only
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     begin += -(begin - 4 * DAY) % (7 * DAY) + DAY
     clocks.set("world", begin - int(time.time()))
     auditor = Auditor()
-    wishes = Wishes((1,), 8, MEMBERS, (auditor.public,))
+    wishes = Wishes((1,), 8, MEMBERS, (auditor.public,), poll_seconds=POLL_SECONDS)
     extras = {name: clocks.environment(name) for name in PARTIES}
     with (
         Network(
@@ -144,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         ) as network,
         Town(network, clocks) as town,
     ):
-        together([partial(town.enrol, f"person {number}") for number in range(MEMBERS - 1)], 2)
+        together([partial(town.enrol, f"person {number}") for number in range(MIN_ROLL)], 2)
         town.wait_on_roll()
         yield Place(town, clocks, auditor)
 
@@ -159,7 +65,7 @@ def test_a_trustee_away_for_weeks_delays_everything_and_loses_nothing(place: Pla
     place.process("trustee-3").kill()
     # A plan is out that the others vote on: it will be weeks old when trustee 3 sees it.
     closed = town.board.batches()
-    until(lambda: place.feed().plans[-1][1].number > closed, "a plan", PATIENCE)
+    until(lambda: place.feed().plans[-1][1].number > closed, "a plan", PATIENCE, pause=0.5)
     late = place.file_pair()
     place.clocks.move(21 * DAY)
     later = place.file_pair()
@@ -234,7 +140,7 @@ def test_attack_a_board_from_an_old_backup_stops_everybody_and_the_newest_data_h
             place.process(name).stop()
             place.process(name).start()
     place.file_pair()
-    place.all_is_well()
+    place.all_is_well(anew=True)
 
 
 def check_stopped(place: Place, first: tuple[str, str]) -> None:
@@ -277,38 +183,38 @@ def replaced(database: Path, copy: Path) -> None:
     shutil.copy(copy, database)
 
 
-def fill_disk(process: Process) -> None:
+@contextmanager
+def full_disk(process: Process, _database: Path) -> Iterator[None]:
     """No file of this process may grow beyond its log and a few lines more: the kernel refuses the write."""
+    everything = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     room = process.log.stat().st_size + 1500
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, everything)
 
 
-def make_room(process: Process) -> None:
-    everything = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, everything)
+def read_only_files(_process: Process, database: Path) -> AbstractContextManager[None]:
+    """The process has its database open, and may not write to it any more."""
+    return read_only.files(database)
 
 
-def test_a_trustee_whose_disk_is_full_posts_nothing_says_so_and_goes_on_by_itself(place: Place) -> None:
+Fault = Callable[[Process, Path], AbstractContextManager[None]]
+
+
+@pytest.fixture(params=[full_disk, read_only_files])
+def fault(request: pytest.FixtureRequest) -> Fault:
+    found: Fault = request.param
+    return found
+
+
+def test_a_trustee_that_may_not_write_posts_nothing_says_so_and_goes_on_by_itself(
+    place: Place, fault: Fault
+) -> None:
+    """HTTP-20."""
     process = place.process("trustee-1")
-    fill_disk(process)
-    names = place.file_pair()
-    entries = {place.town.kept[name].sealed.entry for name in names}
-    place.says("trustee-1", "database takes no writes")
-    assert not place.ready("trustee-1")
-    time.sleep(2 * BATCH_SECONDS)
-    feed = place.feed()
-    until(
-        lambda: all(2 in place.feed().accepted.get(entry, {}) for entry in entries), "others accept", PATIENCE
-    )
-    assert not any(1 in feed.accepted.get(entry, {}) for entry in entries)
-    written = place.log("trustee-1")
-    assert '"no_store"' in written
-    make_room(process)
-    place.all_is_well()  # the process is the same: nobody restarted it
-    assert place.states(*names) == {EntryState.EVALUATED}
-    assert "Traceback" not in place.log("trustee-1")
-    for entry in entries:
-        assert entry.hex() not in written
+    place.posts_nothing("trustee-1", fault(process, process.party.config.parent / "trustee.sqlite"))
 
 
 def test_a_trustee_whose_database_is_read_only_says_so_and_posts_nothing(place: Place) -> None:
@@ -341,21 +247,9 @@ def test_a_trustee_whose_database_is_read_only_says_so_and_posts_nothing(place: 
     place.all_is_well()
 
 
-def test_an_issuer_whose_disk_is_full_enrols_nobody_by_halves_and_goes_on_by_itself(place: Place) -> None:
-    town, process = place.town, place.process("issuer")
-    fill_disk(process)
-    client_places = town.board.places()
-    with pytest.raises(Unavailable):
-        town.enrol_once("late")
-    assert not place.ready("issuer")
-    assert place.operations("issuer", "health").status_code == 200
-    assert town.board.places() == client_places
-    assert '"database failed"' in place.log("issuer")
-    make_room(process)
-    town.enrol_once("late")  # the same card
-    town.wait_on_roll()
-    assert town.board.places() == client_places + 1
-    until(partial(place.ready, "issuer"), "the issuer works again", PATIENCE)
-    assert "Traceback" not in place.log("issuer")
-    town.file(Wanted("of somebody new", "late", "nobody.else"))
-    place.all_is_well()
+def test_an_issuer_that_may_not_write_enrols_nobody_by_halves_and_goes_on_by_itself(
+    place: Place, fault: Fault
+) -> None:
+    """HTTP-20."""
+    process = place.process("issuer")
+    place.enrols_nobody_by_halves(fault(process, process.party.config.parent / "issuer.sqlite"))

@@ -18,9 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from notalone_demo.cli import app
-from notalone_server.edge import clock
-from notalone_server.trustee import app as trustee_app
-from notalone_server.trustee import board_client
+from notalone_server.edge import clock, octets
 
 _CAPABILITIES_VERSION = 0x20080522
 
@@ -37,6 +35,9 @@ def shift_clock(named: str) -> None:
 
 def note_posts(named: str) -> None:
     """Append what the board said it took, after it said so and before anything else happens."""
+    # Here, since only trustees post: their libraries are not everybody's.
+    from notalone_server.trustee import app as trustee_app  # noqa: PLC0415
+    from notalone_server.trustee import board_client  # noqa: PLC0415
 
     file = Path(named)
 
@@ -44,8 +45,10 @@ def note_posts(named: str) -> None:
         def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
             status, data = super()._request(method, path, body)
             if method == "POST" and status == 204:
+                kind = path.rsplit("/", 2)[1]
+                messages = octets.unframe(body) if kind == "posts" else (body,)
                 with file.open("a") as notes:
-                    notes.write(f"{path.rsplit('/', 2)[1]} {hashlib.sha256(body).hexdigest()}\n")
+                    notes.writelines(f"{kind} {hashlib.sha256(one).hexdigest()}\n" for one in messages)
             return status, data
 
     trustee_app.HttpBoard = Noting  # type: ignore[attr-defined,misc]

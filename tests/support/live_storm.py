@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -213,17 +213,22 @@ class Town:
         last = insist(self.board.batches)
         until(lambda: insist(self.board.batches) >= last + more, f"{more} more batches", patience)
 
-    def opened(self, feed: Examined | None = None) -> set[Released]:
+    def opened(self, feed: Examined | None = None, looked: Mapping[str, int] | None = None) -> set[Released]:
         """Who can in fact open what, with her own keys (the SDK) and the desk's.
 
         With a feed, everybody looks from the batch on that took her report in: before it there was
-        nothing to release.
+        nothing to release. With `looked`, from her report's batch in there on.
         """
         names = {one.sealed.entry: name for name, one in self.kept.items()}
         since = {entry: plan.number for _, plan in feed.plans for entry in plan.entries} if feed else {}
+        before = looked or {}
         found: set[Released] = set()
         for name, one in self.kept.items():
-            look = partial(self.people[one.wanted.person].matches, one.sealed, since.get(one.sealed.entry, 1))
+            look = partial(
+                self.people[one.wanted.person].matches,
+                one.sealed,
+                max(before.get(name, 1), since.get(one.sealed.entry, 1)),
+            )
             for intro in insist(look):
                 found.add((names[intro.entry], name, intro.content))
         key = self.prepared.desk_keys[DESK]

@@ -35,13 +35,15 @@ class LiveError(StateConflict):
         super().__init__(Code.BATCH_OPEN, detail)
 
 
-def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+def until(
+    condition: Callable[[], bool], what: str, patience: float = PATIENCE, pause: float = _PAUSE
+) -> None:
     """Wait for `condition`. Raises LiveError."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
             raise LiveError(f"{what} did not happen within {patience:.0f} s")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
 
 
 @dataclass(slots=True)

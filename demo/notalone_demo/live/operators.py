@@ -45,6 +45,7 @@ class Wishes:
     cards: int = 0  # how many are made; 0: one for each member
     auditors: tuple[tuple[bytes, bytes], ...] = ()  # HPKE key for the manifest, verify key for the board
     databases: Mapping[str, str] = field(default_factory=dict)  # a party's name -> URL; else SQLite
+    poll_seconds: float = 0.1  # how often a trustee asks the board
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,8 @@ def _trustee(
         f"scopes = [{_quoted(policy.scope_name)}]\n"
         f'approved_policies = ["{policy.fingerprint.hex()}"]\n'
         f'operations_host = "{HOST}"\noperations_port = {operations}\n'
-        f"poll_seconds = 0.1\nlongest_wait_polls = 8\n{_database(wishes, f'trustee-{index}')}",
+        f"poll_seconds = {wishes.poll_seconds}\nlongest_wait_polls = 8\n"
+        f"{_database(wishes, f'trustee-{index}')}",
         encoding="utf-8",
     )
     return Party(f"trustee-{index}", "trustee", config, _address(operations))

@@ -7,6 +7,7 @@ lock, so that one rule of order holds whatever the database.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ from weakref import WeakKeyDictionary
 from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, ExceptionContext, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from notalone_server.edge.problem import problem
@@ -25,6 +26,8 @@ from notalone_server.edge.redaction import log_exception
 from notalone_server.edge.secretfile import begin_private
 
 _WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
+_PRIMARY: Final = 0xFF  # the last byte of SQLite's extended error codes
+_READ_ONLY_TRANSACTION: Final = "25006"  # PostgreSQL's SQLSTATE
 _READ_ONLY: Final = "notalone_read_only"
 _turns: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 _MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
@@ -38,7 +41,9 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        event.listen(engine, "handle_error", _leave_read_only)
+        return engine
     memory = parsed.database in (None, "", ":memory:")
     if not memory:
         begin_private(Path(str(parsed.database)))  # SQLite gives its log and index the same mode
@@ -53,7 +58,20 @@ def open_engine(url: str) -> Engine:
     )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    if not memory:
+        event.listen(engine, "handle_error", _leave_read_only)
     return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """A connection that was opened while nothing could be written stays read-only for ever: drop it.
+
+    Else the service would stay busy after its database can be written again.
+    """
+    error = context.original_exception
+    sqlite = getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_READONLY
+    if sqlite or getattr(error, "sqlstate", None) == _READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's types
