@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -57,3 +58,19 @@ def test_connections_made_while_nothing_could_be_written_are_not_kept(engine: En
     for expected in (2, 3, 4):
         insert()
         assert count() == expected
+
+
+def test_an_idle_connection_that_the_server_ended_is_replaced_unseen() -> None:
+    """Nobody is told that a database server was restarted while nobody asked."""
+    with postgres.server() as cluster:
+        url = postgres.new_database(cluster)
+        engine, other = database.open_engine(url), database.open_engine(url)
+        with database.read(engine) as connection:
+            first = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with database.write(other) as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:number)"), {"number": first})
+        time.sleep(1.1)
+        with database.read(engine) as connection:
+            assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != first
+        engine.dispose()
+        other.dispose()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -19,7 +21,8 @@ from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import Connection, Engine, ExceptionContext, QueuePool, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from notalone_server.edge.problem import problem
 from notalone_server.edge.redaction import log_exception
@@ -29,6 +32,7 @@ _WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
 _PRIMARY: Final = 0xFF  # the last byte of SQLite's extended error codes
 _READ_ONLY_TRANSACTION: Final = "25006"  # PostgreSQL's SQLSTATE
 _READ_ONLY: Final = "notalone_read_only"
+_IDLE_SECONDS: Final = 1.0
 _turns: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 _MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -41,8 +45,10 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "handle_error", _leave_read_only)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", partial(_try_idle, engine))
         return engine
     memory = parsed.database in (None, "", ":memory:")
     if not memory:
@@ -61,6 +67,19 @@ def open_engine(url: str) -> Engine:
     if not memory:
         event.listen(engine, "handle_error", _leave_read_only)
     return engine
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _try_idle(engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401
+    """Ask over a connection before it is used again, unless it was used a moment ago: that costs two ways."""
+    if time.monotonic() - record.info.get("used", 0.0) > _IDLE_SECONDS:
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:  # whatever it is, a new connection is made
+            raise DisconnectionError from error
 
 
 def _leave_read_only(context: ExceptionContext) -> None:
