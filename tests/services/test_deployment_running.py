@@ -67,7 +67,7 @@ class Deployment:
             (r"/etc/notalone/manifest\.signed", str(self.folder / "ceremony" / "manifest.signed")),
             (r"/etc/notalone/policy\.bin", str(policy)),
             (r"postgresql\+psycopg://notalone@database/notalone", self.urls[party]),
-            (r"https://board\.example\.org", f"http://127.0.0.1:{self.ports['board'][0]}"),
+            (r"https://board\.example\.org:8443", f"http://127.0.0.1:{self.ports['board'][0]}"),
             (r'"0\.0\.0\.0"', '"127.0.0.1"'),
             (r"(?m)^port = \d+", f"port = {front}"),
             (r"(?m)^operations_port = \d+", f"operations_port = {back}"),
