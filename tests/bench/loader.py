@@ -38,6 +38,7 @@ from notalone_crypto.primitives.group import ORDER, RISTRETTO255
 from notalone_crypto.protocol import accept, rounds, statement
 from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, derive_secrets
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets, curve_bases, duplicate_base
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.rounds import Point
 from notalone_crypto.protocol.state import LiveEntry
 from notalone_crypto.randomness import SeededStream, random_scalar
@@ -194,15 +195,13 @@ def _store(
         _at_board(store, board, scope, entries)
     for index, service in trustees.items():
         state = service.memory.state
-        live = state.scopes[scope].live
+        live, outlines = state.scopes[scope].live, state.scopes[scope].outlines
         spent = {}
         for entry, origin in entries:
             live[entry.name] = LiveEntry(
-                replace(origin.public, header=entry.header),
-                origin.secrets[index],
-                entry.products,
-                entry.points,
+                replace(origin.public, header=entry.header), origin.secrets[index], entry.products
             )
+            outlines[entry.name] = Outline(entry.header.expiry_week).with_points(entry.points)
             state.seen_encs.add(entry.header.enc)
             spent.setdefault(entry.header.period, []).append(entry.header.quota_tag)
         for period, tags in spent.items():

@@ -357,11 +357,12 @@ def test_a_step_costs_the_same_whatever_is_stored(copy: str) -> None:
     assert memory is not None
     (scope,) = memory.state.scopes.values()
     entry, held = next(iter(scope.live.items()))
+    outline = scope.outlines[entry]
 
     def grow(count: int, seed: int) -> None:
         for number in range(count):
             name = (seed + number).to_bytes(32, "big")
-            scope.live[name] = held
+            scope.live[name], scope.outlines[name] = held, outline
             memory.state.seen_encs.add(name)
             memory.durable.filings[name] = bytes(2000)
             next(iter(memory.state.spent.values())).add(name)

@@ -7,9 +7,10 @@ marked as derived are left out and rebuilt.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from notalone_crypto.codec import Reader, Writer
 from notalone_crypto.errors import Code, MalformedInput, Misuse
@@ -20,6 +21,7 @@ from notalone_crypto.primitives.pedersen import Share
 from notalone_crypto.protocol.accept import EntryShares
 from notalone_crypto.protocol.entries import EntryRows, EntrySecrets, PublicEntry
 from notalone_crypto.protocol.log import LogView
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.record import SealedRecord
 from notalone_crypto.protocol.release import Release
 from notalone_crypto.protocol.rounds import Point
@@ -36,13 +38,24 @@ from notalone_crypto.protocol.state import (
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
+class FormerLiveEntry:
+    """A live entry as it was stored before its points got an outline of their own. Read, never written."""
+
+    public: PublicEntry
+    secrets: EntrySecrets
+    products: tuple[int, ...]
+    points: tuple[Point, ...]
+
+
 # The number of a type is part of the stored format: append, never reorder.
 _CLASSES: tuple[type[Any], ...] = (
     TrusteeState,
     ScopeState,
     CurrentBatch,
     PendingEntry,
-    LiveEntry,
+    FormerLiveEntry,
     Post,
     PublicEntry,
     EntrySecrets,
@@ -61,12 +74,16 @@ _CLASSES: tuple[type[Any], ...] = (
     Header,
     Withdrawal,
     EntryRows,
+    LiveEntry,
+    Outline,
 )
 # The fields that are stored, in their declared order.
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     one: tuple(field.name for field in fields(one) if not field.metadata.get("derived")) for one in _CLASSES
 }
 _ENUMS: tuple[type[Enum], ...] = (Phase, Outgoing)
+_TUPLE: Final = 5
+_LIST: Final = 6
 
 
 def dump(value: object) -> bytes:
@@ -90,6 +107,19 @@ def load(data: bytes, expected: type[T]) -> T:
     return value
 
 
+def head(data: bytes, count: int) -> tuple[Any, ...]:
+    """The first `count` parts of a stored tuple; the rest is neither decoded nor checked."""
+    reader = Reader(data)
+    try:
+        kind, length = reader.u8(), reader.u32()
+        parts = tuple(_read(reader) for _ in range(min(count, length)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MalformedInput(Code.RANGE, "the stored bytes are damaged") from error
+    if kind != _TUPLE or len(parts) != count:
+        raise MalformedInput(Code.RANGE, "the stored bytes are not such a tuple")
+    return parts
+
+
 def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 - one branch for each kind
     if value is None:
         writer.u8(0)
@@ -103,14 +133,14 @@ def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 -
     elif isinstance(value, str):
         writer.u8(4).text(value)
     elif isinstance(value, tuple | list):
-        writer.u8(5 if isinstance(value, tuple) else 6).u32(len(value))
+        writer.u8(_TUPLE if isinstance(value, tuple) else _LIST).u32(len(value))
         for item in value:
             _write(writer, item)
     elif isinstance(value, set | frozenset):
         writer.u8(7).u32(len(value))
         for encoded in sorted(dump(item) for item in value):
             writer.variable(encoded)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         writer.u8(8).u32(len(value))
         for key, item in value.items():  # order is part of the state
             _write(writer, key)
@@ -139,9 +169,9 @@ def _read(reader: Reader) -> Any:  # noqa: ANN401, PLR0911 - one branch for each
         return reader.variable()
     if kind == 4:
         return reader.text()
-    if kind in (5, 6):
+    if kind in (_TUPLE, _LIST):
         items = [_read(reader) for _ in range(reader.u32())]
-        return tuple(items) if kind == 5 else items
+        return tuple(items) if kind == _TUPLE else items
     if kind == 7:
         return {_whole(reader.variable()) for _ in range(reader.u32())}
     if kind == 8:
