@@ -168,7 +168,7 @@ class Reader:
 
 def join(*parts: bytes) -> bytes:
     """Injective concatenation: every part behind its u32 length."""
-    pieces = []
+    pieces: list[bytes] = []
     for part in parts:
         if len(part) > MAX_VARIABLE_LENGTH:
             raise Misuse(Code.LENGTH, "byte string is too long to encode")

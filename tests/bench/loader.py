@@ -32,7 +32,7 @@ from tests.bench.parties import Parties
 
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.feed import FeedKind
-from notalone_crypto.messages.filing import Acceptance, Filing, Header
+from notalone_crypto.messages.filing import Acceptance, Filing, FilingTrace, Header
 from notalone_crypto.primitives import hpke, pedersen
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
 from notalone_crypto.protocol import accept, rounds, statement
@@ -63,15 +63,11 @@ _ADDED: Final = RISTRETTO255.base_multiply(0x5EED)
 class Entry:
     """One entry to be loaded, the same for all parties."""
 
-    filing: Filing
+    name: bytes  # 32 bytes; kept, because it hashes the header
+    trace: FilingTrace
     header: Header
     points: tuple[Point, ...] = field(repr=False)
     products: tuple[int, ...] = field(repr=False)
-
-    @property
-    def name(self) -> bytes:
-        """32-byte name."""
-        return self.header.entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +118,24 @@ def _entries(
     keys = [hpke.generate_key(stream).public for _ in range(_KEYS)]
     element = RISTRETTO255.base_multiply(random_scalar(stream))
     for number in range(len(known), count):
-
-        def another() -> bytes:
-            nonlocal element
-            element = RISTRETTO255.add(element, _ADDED)
-            return element
-
+        # One new element stands at every place that asks for one: each place is compared with itself only.
+        element = RISTRETTO255.add(element, _ADDED)
         header = first.entry.header
         for name, value in (
-            ("quota_tag", another()), ("enc", another()), ("member", another()), ("owner_key", stream(32)),
+            ("quota_tag", element), ("enc", element), ("member", element), ("owner_key", stream(32)),
             ("recipient_key", keys[number % _KEYS]),
         ):  # fmt: skip
             header = header.with_field(name, value)
+        drawn = stream(32 * len(levels))
+        xs = [
+            int.from_bytes(drawn[32 * place : 32 * place + 32], "big") % ORDER for place in range(len(levels))
+        ]
         points = tuple(
-            Point(
-                int.from_bytes(stream(32), "big") % ORDER if every_level or level == _FLAT else 1, another()
-            )
-            for level in levels
+            Point(x if every_level or level == _FLAT else 1, element)
+            for x, level in zip(xs, levels, strict=True)
         )
-        filing = first.entry.filing.with_field("header", header.encode())
-        yield Entry(filing, header, points, first.entry.products), first
+        trace = first.entry.trace.with_field("header", header.encode())
+        yield Entry(header.entry, trace, header, points, first.entry.products), first
 
 
 def _given(
@@ -179,7 +173,8 @@ def _given(
     public = PublicEntry(
         header, filing.first_introduction, filing.second_introduction, agree(committee, acceptances)
     )
-    return _Given(Entry(filing, header, tuple(points), tuple(products)), public, own, acceptances)
+    entry = Entry(header.entry, filing.trace, header, tuple(points), tuple(products))
+    return _Given(entry, public, own, acceptances)
 
 
 # --- storing -------------------------------------------------------------------------------------------
@@ -222,12 +217,12 @@ def _at_board(
     for position, (entry, origin) in enumerate(entries):
         first = sequence + 4 * position
         header = entry.header
-        items.append(_item(scope, first, FeedKind.ERASED_FILING, entry.filing.trace.encode()))
+        items.append(_item(scope, first, FeedKind.ERASED_FILING, entry.trace.encode()))
         for after, acceptance in enumerate(origin.acceptances[:3], 1):
             word = acceptance.with_field("entry", entry.name)
             items.append(_item(scope, first + after, FeedKind.ACCEPTANCE, word.encode()))
         made = BoardEntry(
-            entry.name, entry.filing.fingerprint, header.owner_key, header.expiry_week, first, number,
+            entry.name, entry.trace.fingerprint, header.owner_key, header.expiry_week, first, number,
             set(range(1, board.committee.count + 1)), batch=number, erased=True,
         )  # fmt: skip
         rows.append(_row(scope, made))

@@ -7,12 +7,12 @@ marked as derived are left out and rebuilt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from notalone_crypto.codec import Reader, Writer
+from notalone_crypto.codec import MAX_VARIABLE_LENGTH, Reader, Writer
 from notalone_crypto.errors import Code, MalformedInput, Misuse
 from notalone_crypto.messages.committee import Desk, Organisation, ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord
@@ -82,15 +82,20 @@ _NAMES: dict[type[Any], tuple[str, ...]] = {
     one: tuple(field.name for field in fields(one) if not field.metadata.get("derived")) for one in _CLASSES
 }
 _ENUMS: tuple[type[Enum], ...] = (Phase, Outgoing)
+_NUMBERS: dict[type[Any], bytes] = {
+    one: b"\x09" + number.to_bytes(2, "big") for number, one in enumerate(_CLASSES)
+}
+_INT: Final = b"\x02"
+_BYTES: Final = b"\x03"
 _TUPLE: Final = 5
 _LIST: Final = 6
 
 
 def dump(value: object) -> bytes:
     """Canonical bytes of a state; raises Misuse for a type that is not part of one."""
-    writer = Writer()
-    _write(writer, value)
-    return writer.finish()
+    parts: list[bytes] = []
+    _write(parts, value)
+    return b"".join(parts)
 
 
 def load(data: bytes, expected: type[T]) -> T:
@@ -120,37 +125,53 @@ def head(data: bytes, count: int) -> tuple[Any, ...]:
     return parts
 
 
-def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 - one branch for each kind
-    if value is None:
-        writer.u8(0)
+def _write(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
+    if isinstance(value, bytes):
+        parts += (_BYTES, _length(value), value)
     elif isinstance(value, Enum):
-        writer.u8(1).u8(_ENUMS.index(type(value))).text(value.value)
+        writer = Writer().u8(1).u8(_ENUMS.index(type(value))).text(value.value)
+        parts.append(writer.finish())
     elif isinstance(value, int):
         raw = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-        writer.u8(2).variable(raw)
-    elif isinstance(value, bytes):
-        writer.u8(3).variable(value)
+        parts += (_INT, _length(raw), raw)
     elif isinstance(value, str):
-        writer.u8(4).text(value)
-    elif isinstance(value, tuple | list):
-        writer.u8(_TUPLE if isinstance(value, tuple) else _LIST).u32(len(value))
-        for item in value:
-            _write(writer, item)
-    elif isinstance(value, set | frozenset):
-        writer.u8(7).u32(len(value))
-        for encoded in sorted(dump(item) for item in value):
-            writer.variable(encoded)
-    elif isinstance(value, Mapping):
-        writer.u8(8).u32(len(value))
-        for key, item in value.items():  # order is part of the state
-            _write(writer, key)
-            _write(writer, item)
-    elif is_dataclass(value) and type(value) in _CLASSES:
-        writer.u8(9).u16(_CLASSES.index(type(value)))
+        parts.append(Writer().u8(4).text(value).finish())
+    elif value is None:
+        parts.append(b"\x00")
+    elif is_dataclass(value) and type(value) in _NUMBERS:
+        parts.append(_NUMBERS[type(value)])
         for name in _NAMES[type(value)]:
-            _write(writer, getattr(value, name))
+            _write(parts, getattr(value, name))
+    else:
+        _write_many(parts, value)
+
+
+def _write_many(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
+    if isinstance(value, tuple | list):
+        parts += (bytes([_TUPLE if isinstance(value, tuple) else _LIST]), _count(value))
+        for item in value:
+            _write(parts, item)
+    elif isinstance(value, set | frozenset):
+        parts += (b"\x07", _count(value))
+        for encoded in sorted(dump(item) for item in value):
+            parts += (_length(encoded), encoded)
+    elif isinstance(value, Mapping):
+        parts += (b"\x08", _count(value))
+        for key, item in value.items():  # order is part of the state
+            _write(parts, key)
+            _write(parts, item)
     else:
         raise Misuse(Code.RANGE, f"a {type(value).__name__} is not part of a state")
+
+
+def _length(value: bytes) -> bytes:
+    if len(value) > MAX_VARIABLE_LENGTH:
+        raise Misuse(Code.LENGTH, "byte string is too long to encode")
+    return len(value).to_bytes(4, "big")
+
+
+def _count(value: Sized) -> bytes:
+    return len(value).to_bytes(4, "big")
 
 
 def _read(reader: Reader) -> Any:  # noqa: ANN401, PLR0911 - one branch for each kind

@@ -310,17 +310,20 @@ def row_key(key: bytes) -> bytes:
 def value_of(body: bytes) -> Any:  # noqa: ANN401 - of several types
     """The value itself. Raises MalformedInput."""
     _, _, value = persist.load(body, tuple)
-    if isinstance(value, FormerLiveEntry):
-        return LiveEntry(value.public, value.secrets, value.products)
-    return value
+    return (
+        LiveEntry(value.public, value.secrets, value.products)
+        if isinstance(value, FormerLiveEntry)
+        else value
+    )
 
 
-def former(body: bytes) -> Outline | None:
-    """The outline of an entry that was stored before outlines had rows of their own."""
+def modern(body: bytes) -> tuple[LiveEntry, Outline] | None:
+    """What became of an entry that was stored before outlines had rows of their own; None for any other."""
     _, _, value = persist.load(body, tuple)
     if not isinstance(value, FormerLiveEntry):
         return None
-    return Outline(value.public.header.expiry_week).with_points(value.points)
+    outline = Outline(value.public.header.expiry_week).with_points(value.points)
+    return LiveEntry(value.public, value.secrets, value.products), outline
 
 
 def restore(

@@ -157,10 +157,10 @@ class SqlStore:
             waiting = iter([entry for entry in scope.live if entry not in scope.outlines])
             while some := list(islice(waiting, _TOGETHER)):
                 for entry, body in zip(some, self._bodies(place, some), strict=True):
-                    outline = rows.former(body)
-                    if outline is None:
+                    modern = rows.modern(body)
+                    if modern is None:
                         raise StoreRefused(_TAMPERED)
-                    scope.live[entry], scope.outlines[entry] = rows.value_of(body), outline
+                    scope.live[entry], scope.outlines[entry] = modern
                 self.save(memory)
             if list(scope.outlines) != list(scope.live):
                 raise StoreRefused(_TAMPERED)
@@ -169,7 +169,10 @@ class SqlStore:
         """Values of a mapping that was given out by the last load, as long as nothing failed since."""
         if token is not self._token or self._differ is None:
             raise StoreUnavailable("the database failed before; load it again")
-        return [rows.value_of(body) for body in self._bodies(place, keys)]
+        try:
+            return [rows.value_of(body) for body in self._bodies(place, keys)]
+        except NotAloneError as error:  # not to be taken for a fault of the item that asked for the entry
+            raise StoreRefused(_TAMPERED) from error
 
     def _bodies(self, place: Place, keys: Sequence[bytes]) -> list[bytes]:
         """What is stored under these keys, if it is what was counted when this trustee started or saved.
@@ -189,9 +192,10 @@ class SqlStore:
             raise StoreUnavailable("the database cannot be read") from error
         bodies = []
         for key, name in zip(wanted, names, strict=True):
-            if name not in sealed:
-                raise StoreRefused(_CHANGED)
-            stored_key, body = self._opened(place, name, sealed[name])
+            try:
+                stored_key, body = self._opened(place, name, sealed[name])
+            except (KeyError, StoreRefused) as error:
+                raise StoreRefused(_CHANGED) from error
             if stored_key != key or self._element(place, key, body) != self._index[place].get(key):
                 raise StoreRefused(_CHANGED)
             bodies.append(body)
@@ -232,11 +236,8 @@ class SqlStore:
             raise StoreRefused(_SHARED)
         else:
             connection.execute(sa.insert(head).values(number=1, revision=revision, body=body))
-        places = [
-            {"at_scope": row.scope, "at_kind": int(row.kind), "at_name": self._row_name(row), "row": row}
-            for row in fresh
-        ]
-        if not places:
+        named = [(row, self._name((row.scope, row.kind), row.key)) for row in fresh]
+        if not named:
             return
         same = (
             (table.c.scope == sa.bindparam("at_scope"))
@@ -244,19 +245,20 @@ class SqlStore:
             & (table.c.name == sa.bindparam("at_name"))
         )
         connection.execute(
-            sa.delete(table).where(same), [{key: one[key] for key in one if key != "row"} for one in places]
+            sa.delete(table).where(same),
+            [{"at_scope": row.scope, "at_kind": int(row.kind), "at_name": name} for row, name in named],
         )
         written = [
             {
                 "scope": row.scope,
                 "kind": int(row.kind),
-                "name": self._row_name(row),
+                "name": name,
                 "body": self._seal(
-                    join(row.scope, bytes([row.kind]), self._row_name(row)),
+                    join(row.scope, bytes([row.kind]), name),
                     len(row.key).to_bytes(4, "big") + row.key + row.body,
                 ),
             }
-            for row in fresh
+            for row, name in named
             if row.body is not None
         ]
         if written:
@@ -285,9 +287,6 @@ class SqlStore:
 
     def _keyed(self, purpose: bytes, data: bytes) -> bytes:
         return hashlib.blake2b(data, digest_size=32, key=self.key, person=purpose).digest()
-
-    def _row_name(self, row: Row) -> bytes:
-        return self._name((row.scope, row.kind), row.key)
 
     def _name(self, place: Place, key: bytes) -> bytes:
         return self._keyed(b"row name", join(place[0], bytes([place[1]]), key))
