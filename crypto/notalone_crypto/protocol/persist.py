@@ -8,7 +8,7 @@ marked as derived are left out and rebuilt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -89,6 +89,9 @@ _INT: Final = b"\x02"
 _BYTES: Final = b"\x03"
 _TUPLE: Final = 5
 _LIST: Final = 6
+_SHORT: Final = 256  # lengths whose heads are made once
+_BYTES_OF: Final = tuple(_BYTES + size.to_bytes(4, "big") for size in range(_SHORT))
+_TUPLE_OF: Final = tuple(b"\x05" + size.to_bytes(4, "big") for size in range(_SHORT))
 
 
 def dump(value: object) -> bytes:
@@ -126,22 +129,35 @@ def head(data: bytes, count: int) -> tuple[Any, ...]:
 
 
 def _write(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
-    if isinstance(value, bytes):
-        parts += (_BYTES, _length(value), value)
-    elif isinstance(value, Enum):
-        writer = Writer().u8(1).u8(_ENUMS.index(type(value))).text(value.value)
-        parts.append(writer.finish())
-    elif isinstance(value, int):
+    # By exact type, commonest first: an entry has some hundred parts, and each save writes entries.
+    kind = type(value)
+    if kind is bytes:
+        size = len(value)
+        parts += (_BYTES_OF[size] if size < _SHORT else _BYTES + _length(value), value)
+    elif kind is int:
         raw = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-        parts += (_INT, _length(raw), raw)
+        parts += (_INT + _length(raw), raw)
+    elif kind is tuple:
+        parts.append(_TUPLE_OF[len(value)] if len(value) < _SHORT else b"\x05" + _count(value))
+        for item in value:
+            _write(parts, item)
+    elif kind in _NUMBERS:
+        parts.append(_NUMBERS[kind])
+        for name in _NAMES[kind]:
+            _write(parts, getattr(value, name))
+    else:
+        _write_rare(parts, value)
+
+
+def _write_rare(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
+    if value is None:
+        parts.append(b"\x00")
+    elif isinstance(value, Enum):
+        parts.append(Writer().u8(1).u8(_ENUMS.index(type(value))).text(value.value).finish())
+    elif isinstance(value, int | bytes):
+        _write(parts, int(value) if isinstance(value, int) else bytes(value))
     elif isinstance(value, str):
         parts.append(Writer().u8(4).text(value).finish())
-    elif value is None:
-        parts.append(b"\x00")
-    elif is_dataclass(value) and type(value) in _NUMBERS:
-        parts.append(_NUMBERS[type(value)])
-        for name in _NAMES[type(value)]:
-            _write(parts, getattr(value, name))
     else:
         _write_many(parts, value)
 
