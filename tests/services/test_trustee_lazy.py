@@ -151,6 +151,31 @@ def test_attack_a_withdrawn_entry_brought_back_is_not_there_and_stops_the_next_s
         open_store(copy).load()
 
 
+def test_attack_a_row_put_where_this_trustee_stored_none_is_refused(copy: str) -> None:
+    """Control: without it, the same save is taken."""
+    store = open_store(copy)
+    memory, _ = loaded(store)
+    enc = b"\x07" * 32
+    memory.state.seen_encs.add(enc)
+    store.save(memory)
+    with database.read(store.engine) as connection:
+        rows_of_seen = connection.execute(
+            sa.select(stores.table).where(stores.table.c.kind == Kind.SEEN)
+        ).all()
+    memory.state.seen_encs.discard(enc)
+    store.save(memory)
+    memory, _ = loaded(store)
+    with database.write(store.engine) as connection:
+        present = connection.execute(sa.select(stores.table.c.name).where(stores.table.c.kind == Kind.SEEN))
+        known = {bytes(name) for (name,) in present}
+        connection.execute(
+            sa.insert(stores.table), [row._asdict() for row in rows_of_seen if bytes(row.name) not in known]
+        )
+    memory.state.seen_encs.add(enc)
+    with pytest.raises(StoreRefused, match="while this trustee was running"):
+        store.save(memory)
+
+
 def test_attack_a_row_changed_while_it_runs_stops_the_worker_for_a_person(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

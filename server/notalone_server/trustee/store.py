@@ -25,7 +25,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from nacl import bindings
 from nacl.exceptions import CryptoError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from notalone_crypto.codec import join
 from notalone_crypto.errors import NotAloneError
@@ -210,19 +210,23 @@ class SqlStore:
         differ, self._differ = self._differ, None
         if differ is None:
             raise StoreUnavailable("the database failed before; load it again")
-        fresh = self._fresh(differ.changes(memory))
+        with _collector_paused():
+            fresh = self._fresh(differ.changes(memory))
+        replaced = [row for row, _ in fresh if row.key in self._index.get((row.scope, row.kind), ())]
         for row, element in fresh:
             self._count((row.scope, row.kind), row.key, element)
         try:
-            with database.write(self.engine) as connection:
-                self._write(connection, [row for row, _ in fresh])
+            with database.write(self.engine) as connection, _collector_paused():
+                self._write(connection, [row for row, _ in fresh], replaced)
+        except IntegrityError as error:  # a row where this trustee stored none
+            raise StoreRefused(_CHANGED) from error
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable("the database takes no writes (full, read-only or away)") from error
         self._revision += 1
         differ.settled(memory)
         self._differ = differ
 
-    def _write(self, connection: sa.Connection, fresh: list[Row]) -> None:
+    def _write(self, connection: sa.Connection, fresh: list[Row], replaced: list[Row]) -> None:
         revision = self._revision + 1
         body = self._seal(join(_FORMAT), self._head(revision))
         if self._revision:
@@ -236,18 +240,21 @@ class SqlStore:
             raise StoreRefused(_SHARED)
         else:
             connection.execute(sa.insert(head).values(number=1, revision=revision, body=body))
+        if replaced:
+            same = (
+                (table.c.scope == sa.bindparam("at_scope"))
+                & (table.c.kind == sa.bindparam("at_kind"))
+                & (table.c.name == sa.bindparam("at_name"))
+            )
+            places = [((row.scope, row.kind), row.key) for row in replaced]
+            connection.execute(
+                sa.delete(table).where(same),
+                [
+                    {"at_scope": place[0], "at_kind": int(place[1]), "at_name": self._name(place, key)}
+                    for place, key in places
+                ],
+            )
         named = [(row, self._name((row.scope, row.kind), row.key)) for row in fresh]
-        if not named:
-            return
-        same = (
-            (table.c.scope == sa.bindparam("at_scope"))
-            & (table.c.kind == sa.bindparam("at_kind"))
-            & (table.c.name == sa.bindparam("at_name"))
-        )
-        connection.execute(
-            sa.delete(table).where(same),
-            [{"at_scope": row.scope, "at_kind": int(row.kind), "at_name": name} for row, name in named],
-        )
         written = [
             {
                 "scope": row.scope,
@@ -324,7 +331,7 @@ class SqlStore:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Everything read here stays: looking for garbage among it, again and again, takes as long as reading."""
+    """All that is made here is needed to the end: looking for garbage among it takes as long as the work."""
     running = gc.isenabled()
     gc.disable()
     try:
