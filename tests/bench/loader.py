@@ -47,6 +47,7 @@ from notalone_server.board.service import BoardService
 from notalone_server.board.state import BoardEntry
 from notalone_server.board.store import SqlView
 from notalone_server.trustee.service import TrusteeService
+from notalone_server.trustee.store import collector_paused
 
 _FLAT: Final = 2  # the level at which one more filing costs the same whatever is stored
 _AT_ONCE: Final = 5_000
@@ -97,14 +98,15 @@ def load(
     levels = [level for _, level in statement.positions(scope.policy)]
     names: list[bytes] = []
     waiting: list[tuple[Entry, _Given]] = []
-    for pair in _entries(known, count, seed, levels, every_level):
-        waiting.append(pair)
-        names.append(pair[0].name)
-        if len(waiting) == _AT_ONCE:
+    with collector_paused():
+        for pair in _entries(known, count, seed, levels, every_level):
+            waiting.append(pair)
+            names.append(pair[0].name)
+            if len(waiting) == _AT_ONCE:
+                _store(board, trustees, scope.policy.scope, waiting)
+                waiting.clear()
+        if waiting:
             _store(board, trustees, scope.policy.scope, waiting)
-            waiting.clear()
-    if waiting:
-        _store(board, trustees, scope.policy.scope, waiting)
     _count_as_read(board, trustees, scope.policy.scope)
     return names
 

@@ -108,7 +108,7 @@ class SqlStore:
 
     def look(self) -> Memory | None:
         """As `load`, without writing anything: entries of an older program may still lack their outlines."""
-        with _collector_paused():
+        with collector_paused():
             return self._look()
 
     def _look(self) -> Memory | None:
@@ -210,13 +210,13 @@ class SqlStore:
         differ, self._differ = self._differ, None
         if differ is None:
             raise StoreUnavailable("the database failed before; load it again")
-        with _collector_paused():
+        with collector_paused():
             fresh = self._fresh(differ.changes(memory))
         replaced = [row for row, _ in fresh if row.key in self._index.get((row.scope, row.kind), ())]
         for row, element in fresh:
             self._count((row.scope, row.kind), row.key, element)
         try:
-            with database.write(self.engine) as connection, _collector_paused():
+            with database.write(self.engine) as connection, collector_paused():
                 self._write(connection, [row for row, _ in fresh], replaced)
         except IntegrityError as error:  # a row where this trustee stored none
             raise StoreRefused(_CHANGED) from error
@@ -330,7 +330,7 @@ class SqlStore:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """All that is made here is needed to the end: looking for garbage among it takes as long as the work."""
     running = gc.isenabled()
     gc.disable()
