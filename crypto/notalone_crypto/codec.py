@@ -168,9 +168,12 @@ class Reader:
 
 def join(*parts: bytes) -> bytes:
     """Injective concatenation: every part behind its u32 length."""
-    if any(len(part) > MAX_VARIABLE_LENGTH for part in parts):
-        raise Misuse(Code.LENGTH, "byte string is too long to encode")
-    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
+    pieces: list[bytes] = []
+    for part in parts:
+        if len(part) > MAX_VARIABLE_LENGTH:
+            raise Misuse(Code.LENGTH, "byte string is too long to encode")
+        pieces += (len(part).to_bytes(4, "big"), part)
+    return b"".join(pieces)
 
 
 def check_length(value: bytes, length: int, what: str) -> bytes:

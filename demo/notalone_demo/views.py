@@ -87,10 +87,11 @@ def trustee_view(console: Console, seen: TrusteeSeen) -> None:
         slot, level = places[position]
         table.add_column(f"{SlotKind(slot).name.lower()[:7]} {level}")
     for entry, live in scope.live.items():
-        if not live.points:
+        points = scope.outlines[entry].points
+        if not points:
             continue
         share = live.secrets.shares.identifiers[0].value.to_bytes(32, "little")
-        cells = [short(live.points[position].curve) + _mark(scope, position, entry) for position in shown]
+        cells = [short(points[position].curve) + _mark(scope, position, entry) for position in shown]
         table.add_row(short(entry), short(share), *cells)
     console.print(table)
     found = sum(len(groups) for _, groups in scope.searched.values())

@@ -326,7 +326,7 @@ def draw_subset_values(
 
 def points_of(world: World, index: int = 1) -> dict[bytes, tuple[Point, ...]]:
     """Every live entry's points as one (curious) trustee retains them."""
-    return {entry: live.points for entry, live in world.scope_of(index).live.items()}
+    return {entry: outline.points for entry, outline in world.scope_of(index).outlines.items()}
 
 
 def elements_of(points: Mapping[bytes, tuple[Point, ...]]) -> set[bytes]:

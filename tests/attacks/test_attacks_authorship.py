@@ -16,8 +16,8 @@ def test_two_filings_about_two_people_do_not_show_their_common_author() -> None:
     one = world.file(1, {1: b"bob"}, 2)
     other = world.file(1, {1: b"carl"}, 3)
     world.run_batch()
-    live = world.scope_of(1).live
-    first, second = (live[sealed.header.entry].points for sealed in (one, other))
+    outlines = world.scope_of(1).outlines
+    first, second = (outlines[sealed.header.entry].points for sealed in (one, other))
     assert not {point.x for point in first} & {point.x for point in second}
     assert not {point.curve for point in first} & {point.curve for point in second}
 
@@ -28,8 +28,8 @@ def test_filing_the_same_report_again_does_not_show_which_slots_and_levels_are_u
     one = world.file(1, {1: b"bob"}, 3)
     again = world.file(1, {1: b"bob"}, 3)
     world.run_batch()
-    live = world.scope_of(1).live
-    first, second = (live[sealed.header.entry].points for sealed in (one, again))
+    outlines = world.scope_of(1).outlines
+    first, second = (outlines[sealed.header.entry].points for sealed in (one, again))
     assert [point.x for point in first] == [point.x for point in second]
 
 
@@ -39,7 +39,7 @@ def test_filing_again_with_one_more_identifier_does_not_show_which_slot_was_adde
     one = world.file(1, {1: b"bob"}, 3)
     more = world.file(1, {1: b"bob", 2: b"bob's phone"}, 3)
     world.run_batch()
-    live = world.scope_of(1).live
-    first, second = (live[sealed.header.entry].points for sealed in (one, more))
+    outlines = world.scope_of(1).outlines
+    first, second = (outlines[sealed.header.entry].points for sealed in (one, more))
     for position, (slot, _) in enumerate(positions(world.policy)):
         assert (first[position].x == second[position].x) is (slot == 1)

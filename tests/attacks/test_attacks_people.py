@@ -103,14 +103,14 @@ def test_dictionary_with_a_stolen_board() -> None:
     assert hits(world, view + pedersen.commit(m, 0)) == {b"bob"}, "control: without blinding he has the name"
     shares = {index: world.secrets[index].level_shares[LEVEL].value for index in (1, 2)}
     key = pedersen.interpolate(shares, 2)
-    x = world.scope_of(1).live[sealed.header.entry].points[place_of(world, LEVEL)].x
+    x = world.scope_of(1).outlines[sealed.header.entry].points[place_of(world, LEVEL)].x
     bases = curve_bases(world.committee, world.policy.scope, 1, LEVEL, 0)
 
     def guess(name: bytes) -> bytes:
         inverse = pow(key + scalar_of(world, name), -1, ORDER)
         return RISTRETTO255.multi_multiply([inverse, inverse * x % ORDER], bases)
 
-    curve = world.scope_of(1).live[sealed.header.entry].points[place_of(world, LEVEL)].curve
+    curve = world.scope_of(1).outlines[sealed.header.entry].points[place_of(world, LEVEL)].curve
     assert {name for name in STAFF if guess(name) == curve} == {b"bob"}
 
 
@@ -143,7 +143,7 @@ def test_dictionary_with_a_stolen_trustee() -> None:
     inverses = [pow(one, -1, ORDER) for one in known if one]
     assert hits(world, view, known + inverses + products[:60]) == set()
     # He also scales what he sees by what he knows: no name appears.
-    elements = [point for one in live.points for point in [one.curve]]
+    elements = [one.curve for one in world.scope_of(1).outlines[sealed.header.entry].points]
     scaled = b"".join(RISTRETTO255.multiply(factor, element) for factor in known for element in elements)
     assert hits(world, scaled) == set()
 
@@ -191,9 +191,9 @@ def test_dictionary_with_one_trustee_and_a_member() -> None:
         filings.append(sealed)
     world.run_batch()
     position = place_of(world, LEVEL)
-    live = world.scope_of(1).live
-    target = live[hers.header.entry].points[position]
-    mine = [live[one.header.entry].points[position] for one in filings]
+    outlines = world.scope_of(1).outlines
+    target = outlines[hers.header.entry].points[position]
+    mine = [outlines[one.header.entry].points[position] for one in filings]
     assert target.curve not in linear_span([one.curve for one in mine], step)
     bases = curve_bases(world.committee, world.policy.scope, 1, LEVEL, 0)
     # And with her x put in for his own, as if 1/(k+m) could be moved to another point of the curve.
@@ -242,7 +242,7 @@ def test_dummies_cannot_be_tested_without_her_words() -> None:
 def test_equal_x_needs_her_secret() -> None:
     """He knows Bob and the member list, and tries x = H(1/(p+m)*Dup) for the public places of the roll."""
     world, sealed, _ = accused()
-    x = world.scope_of(1).live[sealed.header.entry].points[place_of(world, LEVEL)].x
+    x = world.scope_of(1).outlines[sealed.header.entry].points[place_of(world, LEVEL)].x
     dup = duplicate_base(world.committee, world.policy.scope, 1, LEVEL, 0)
 
     def guess(secret: int) -> int:
@@ -338,11 +338,11 @@ def test_batch_of_one() -> None:
         world = small()
         world.file(5, b"bob", 3)
         world.run_batch()
-        before = {bytes(point.curve) for live in world.scope_of(1).live.values() for point in live.points}
+        before = {bytes(point.curve) for one in world.scope_of(1).outlines.values() for point in one.points}
         sealed = world.file(1, subject, level)
         posts = world.run_batch()
         shapes.add(tuple((sender, str(post.kind), len(post.payload)) for sender, post in posts))
-        mine = {point.curve for point in world.scope_of(1).live[sealed.header.entry].points}
+        mine = {point.curve for point in world.scope_of(1).outlines[sealed.header.entry].points}
         assert not mine & before
         assert world.opened_by(world.desk) == set()
         assert hits(world, board_view(world, [sealed], posts)) == set()
@@ -358,6 +358,6 @@ def test_filing_twice_alike_shows_only_that() -> None:
     world = small()
     first, second = world.file(1, b"bob", LEVEL), world.file(1, b"bob", LEVEL)
     world.run_batch()
-    live = world.scope_of(1).live
-    pairs = zip(live[first.header.entry].points, live[second.header.entry].points, strict=True)
+    outlines = world.scope_of(1).outlines
+    pairs = zip(outlines[first.header.entry].points, outlines[second.header.entry].points, strict=True)
     assert [left.x == right.x for left, right in pairs] == [True] * len(world.policy.levels)

@@ -173,7 +173,7 @@ def test_withholding_board() -> None:
     held = hold(world, world.start_batch(), Outgoing.ROUND_TWO)
     assert world.scope_of(1).phase == Phase.ROUND_TWO
     assert current(world).sealed_record is None, "trustee 1 has no outputs"
-    assert not any(live.points for live in world.scope_of(1).live.values())
+    assert not any(outline.points for outline in world.scope_of(1).outlines.values())
     for machine in world.machines.values():
         with refused(Code.BATCH_OPEN):
             machine.receive_plan(replace(world.plan(), number=2), world.now, world.randomness)

@@ -421,7 +421,7 @@ def test_match_is_announced_once_per_group() -> None:
     assert real_items(world, posts, other.owner.recipient_key) == []
     finder = CurveFinder(2)
     position = 0
-    for entry, live in world.scope_of(1).live.items():
-        finder.add(entry, live.points[position])
+    for entry, outline in world.scope_of(1).outlines.items():
+        finder.add(entry, outline.points[position])
     assert len(finder.groups) == 1
     assert batch.matches(world.scope_of(1), position, 1) == list(finder.groups)

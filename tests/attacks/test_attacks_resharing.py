@@ -640,12 +640,12 @@ def test_retained_record_after_rekey() -> None:
     world = small()
     first, second = world.file(1, b"bob"), world.file(2, b"bob")
     world.run_batch()
-    kept = [world.scope_of(1).live[sealed.header.entry].points for sealed in (first, second)]
+    kept = [world.scope_of(1).outlines[sealed.header.entry].points for sealed in (first, second)]
     assert kept[0][0].curve == kept[1][0].curve
     refresh(world, rekey=True)
     world.file(3, b"bob")
     world.run_batch()
-    after = [point for live in world.scope_of(1).live.values() for point in live.points]
+    after = [point for outline in world.scope_of(1).outlines.values() for point in outline.points]
     assert after
     for points in kept:
         assert not {point.x for point in points} & {point.x for point in after}

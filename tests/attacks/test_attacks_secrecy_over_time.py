@@ -85,7 +85,7 @@ def test_file_withdraw_watch_leaves_nothing_behind() -> None:
     filed(world, 2, b"al")
     world.run_batch()
     live = world.scope_of(LIAR).live[probe.header.entry]
-    secrets, points = live.secrets, live.points
+    secrets, points = live.secrets, world.scope_of(LIAR).outlines[probe.header.entry].points
     shares = [*secrets.shares.identifiers, *secrets.shares.inverses, *secrets.shares.contents]
     numbers = [share.value for share in [*shares, *secrets.masks, *secrets.zeros]]
     numbers += [*live.products, *(point.x for point in points)]

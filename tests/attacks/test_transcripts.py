@@ -189,8 +189,8 @@ def test_public_log_is_free_of_equality() -> None:
         )
         votes = [PlanVote.decode(post.payload) for _, post in posts if post.kind == Outgoing.PLAN_VOTE]
         assert not any(vote.salt in world.last_note for vote in votes)
-        for live in world.scope_of(1).live.values():
-            assert not any(point.curve in world.last_note for point in live.points)
+        for outline in world.scope_of(1).outlines.values():
+            assert not any(point.curve in world.last_note for point in outline.points)
     assert len(notes) == len(sizes) == 1
     assert len(set(leaves)) == len(leaves)
 

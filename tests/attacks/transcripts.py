@@ -59,6 +59,7 @@ def collect(world: World, reports: Sequence[SealedReport]) -> list[Material]:
     materials = []
     for report in reports:
         header, live = report.header, scope.live[report.header.entry]
+        points = scope.outlines[header.entry].points
         number = order.index(header.entry)
         rows = (*header.identifier_commitments, *header.inverse_commitments, *header.content_commitments)
         fixed = [header.quota_tag, header.member, header.enc, *(one for row in rows for one in row)]
@@ -76,7 +77,7 @@ def collect(world: World, reports: Sequence[SealedReport]) -> list[Material]:
             for message in first
             for one in message.openings[number * width : (number + 1) * width]
         ]
-        scalars += [*(point.x for point in live.points), *live.products]
+        scalars += [*(point.x for point in points), *live.products]
         elements = {}
         for place in range(width):
             at = number * width + place
@@ -87,10 +88,10 @@ def collect(world: World, reports: Sequence[SealedReport]) -> list[Material]:
                 *masked.values(),
                 pedersen.interpolate_elements(duplicates, world.threshold),
                 pedersen.interpolate_elements(masked, world.threshold),
-                live.points[place].curve,
+                points[place].curve,
             )
-        curves = tuple(point.curve for point in live.points)
-        xs = tuple(point.x for point in live.points)
+        curves = tuple(point.curve for point in points)
+        xs = tuple(point.x for point in points)
         materials.append(Material(tuple(fixed), tuple(scalars), elements, xs, live.products, curves))
     return materials
 

@@ -32,12 +32,13 @@ from tests.bench.parties import Parties
 
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.feed import FeedKind
-from notalone_crypto.messages.filing import Acceptance, Filing, Header
+from notalone_crypto.messages.filing import Acceptance, Filing, FilingTrace, Header
 from notalone_crypto.primitives import hpke, pedersen
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
 from notalone_crypto.protocol import accept, rounds, statement
 from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, derive_secrets
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets, curve_bases, duplicate_base
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.rounds import Point
 from notalone_crypto.protocol.state import LiveEntry
 from notalone_crypto.randomness import SeededStream, random_scalar
@@ -46,6 +47,7 @@ from notalone_server.board.service import BoardService
 from notalone_server.board.state import BoardEntry
 from notalone_server.board.store import SqlView
 from notalone_server.trustee.service import TrusteeService
+from notalone_server.trustee.store import collector_paused
 
 _FLAT: Final = 2  # the level at which one more filing costs the same whatever is stored
 _AT_ONCE: Final = 5_000
@@ -62,15 +64,11 @@ _ADDED: Final = RISTRETTO255.base_multiply(0x5EED)
 class Entry:
     """One entry to be loaded, the same for all parties."""
 
-    filing: Filing
+    name: bytes  # 32 bytes; kept, because it hashes the header
+    trace: FilingTrace
     header: Header
     points: tuple[Point, ...] = field(repr=False)
     products: tuple[int, ...] = field(repr=False)
-
-    @property
-    def name(self) -> bytes:
-        """32-byte name."""
-        return self.header.entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +98,15 @@ def load(
     levels = [level for _, level in statement.positions(scope.policy)]
     names: list[bytes] = []
     waiting: list[tuple[Entry, _Given]] = []
-    for pair in _entries(known, count, seed, levels, every_level):
-        waiting.append(pair)
-        names.append(pair[0].name)
-        if len(waiting) == _AT_ONCE:
+    with collector_paused():
+        for pair in _entries(known, count, seed, levels, every_level):
+            waiting.append(pair)
+            names.append(pair[0].name)
+            if len(waiting) == _AT_ONCE:
+                _store(board, trustees, scope.policy.scope, waiting)
+                waiting.clear()
+        if waiting:
             _store(board, trustees, scope.policy.scope, waiting)
-            waiting.clear()
-    if waiting:
-        _store(board, trustees, scope.policy.scope, waiting)
     _count_as_read(board, trustees, scope.policy.scope)
     return names
 
@@ -121,26 +120,24 @@ def _entries(
     keys = [hpke.generate_key(stream).public for _ in range(_KEYS)]
     element = RISTRETTO255.base_multiply(random_scalar(stream))
     for number in range(len(known), count):
-
-        def another() -> bytes:
-            nonlocal element
-            element = RISTRETTO255.add(element, _ADDED)
-            return element
-
+        # One new element stands at every place that asks for one: each place is compared with itself only.
+        element = RISTRETTO255.add(element, _ADDED)
         header = first.entry.header
         for name, value in (
-            ("quota_tag", another()), ("enc", another()), ("member", another()), ("owner_key", stream(32)),
+            ("quota_tag", element), ("enc", element), ("member", element), ("owner_key", stream(32)),
             ("recipient_key", keys[number % _KEYS]),
         ):  # fmt: skip
             header = header.with_field(name, value)
+        drawn = stream(32 * len(levels))
+        xs = [
+            int.from_bytes(drawn[32 * place : 32 * place + 32], "big") % ORDER for place in range(len(levels))
+        ]
         points = tuple(
-            Point(
-                int.from_bytes(stream(32), "big") % ORDER if every_level or level == _FLAT else 1, another()
-            )
-            for level in levels
+            Point(x if every_level or level == _FLAT else 1, element)
+            for x, level in zip(xs, levels, strict=True)
         )
-        filing = first.entry.filing.with_field("header", header.encode())
-        yield Entry(filing, header, points, first.entry.products), first
+        trace = first.entry.trace.with_field("header", header.encode())
+        yield Entry(header.entry, trace, header, points, first.entry.products), first
 
 
 def _given(
@@ -178,7 +175,8 @@ def _given(
     public = PublicEntry(
         header, filing.first_introduction, filing.second_introduction, agree(committee, acceptances)
     )
-    return _Given(Entry(filing, header, tuple(points), tuple(products)), public, own, acceptances)
+    entry = Entry(header.entry, filing.trace, header, tuple(points), tuple(products))
+    return _Given(entry, public, own, acceptances)
 
 
 # --- storing -------------------------------------------------------------------------------------------
@@ -194,15 +192,13 @@ def _store(
         _at_board(store, board, scope, entries)
     for index, service in trustees.items():
         state = service.memory.state
-        live = state.scopes[scope].live
+        live, outlines = state.scopes[scope].live, state.scopes[scope].outlines
         spent = {}
         for entry, origin in entries:
             live[entry.name] = LiveEntry(
-                replace(origin.public, header=entry.header),
-                origin.secrets[index],
-                entry.products,
-                entry.points,
+                replace(origin.public, header=entry.header), origin.secrets[index], entry.products
             )
+            outlines[entry.name] = Outline(entry.header.expiry_week).with_points(entry.points)
             state.seen_encs.add(entry.header.enc)
             spent.setdefault(entry.header.period, []).append(entry.header.quota_tag)
         for period, tags in spent.items():
@@ -223,12 +219,12 @@ def _at_board(
     for position, (entry, origin) in enumerate(entries):
         first = sequence + 4 * position
         header = entry.header
-        items.append(_item(scope, first, FeedKind.ERASED_FILING, entry.filing.trace.encode()))
+        items.append(_item(scope, first, FeedKind.ERASED_FILING, entry.trace.encode()))
         for after, acceptance in enumerate(origin.acceptances[:3], 1):
             word = acceptance.with_field("entry", entry.name)
             items.append(_item(scope, first + after, FeedKind.ACCEPTANCE, word.encode()))
         made = BoardEntry(
-            entry.name, entry.filing.fingerprint, header.owner_key, header.expiry_week, first, number,
+            entry.name, entry.trace.fingerprint, header.owner_key, header.expiry_week, first, number,
             set(range(1, board.committee.count + 1)), batch=number, erased=True,
         )  # fmt: skip
         rows.append(_row(scope, made))

@@ -47,7 +47,8 @@ def test_a_real_filing_matches_a_loaded_one_and_both_introductions_open(tmp_path
         for service, _ in opened.values():
             held = service.memory.state.scopes[scope]
             assert set(names) <= set(held.live)
-            levels = [{held.live[name].points[place].x for name in names[1:]} for place in range(2)]
+            assert list(held.outlines) == list(held.live)
+            levels = [{held.outlines[name].points[place].x for name in names[1:]} for place in range(2)]
             assert [len(xs) for xs in levels] == [STORED - 1, 1]  # level 2: many people; level 3: one
         del board, opened
         parties.start()

@@ -3,135 +3,23 @@
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from tests.support import postgres
 from tests.support.stories import Story, plan
+from tests.support.trustee_databases import KEY, OPEN, Backend, Checked, change, open_store, tell, with_sql
 
-from notalone_demo.simulation.deployment import Deployment
-from notalone_demo.simulation.network import Faults, Killed
+from notalone_demo.simulation.network import Faults
 from notalone_server.edge import database
 from notalone_server.edge.rng import system_randomness
 from notalone_server.trustee import store as stores
-from notalone_server.trustee.memory import Memory, TrackedDict, TrackedSet, whole
+from notalone_server.trustee.memory import TrackedDict, TrackedSet, whole
 from notalone_server.trustee.ports import StoreRefused, StoreUnavailable
-from notalone_server.trustee.service import TrusteeService
 from notalone_server.trustee.store import SqlStore
-
-KEY = bytes(range(32))
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    with postgres.server() as url:
-        yield url
-
-
-@dataclass
-class Backend:
-    """Where databases come from: files, or one PostgreSQL server."""
-
-    folder: Path
-    cluster: str = ""
-    made: int = 0
-
-    def new(self) -> str:
-        self.made += 1
-        if self.cluster:
-            return postgres.new_database(self.cluster)
-        return f"sqlite:///{self.folder}/{self.made}.db"
-
-    def copy(self, url: str) -> str:
-        """Another database with the same content; nobody is connected to the first."""
-        if not self.cluster:
-            other = self.new()
-            shutil.copy(sa.make_url(url).database or "", sa.make_url(other).database or "")
-            return other
-        name = f"copy_{self.made}_{random.randrange(1 << 40)}"
-        engine = sa.create_engine(self.cluster, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {sa.make_url(url).database}"))
-        engine.dispose()
-        return sa.make_url(self.cluster).set(database=name).render_as_string(hide_password=False)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Backend:
-    cluster = request.getfixturevalue("cluster") if request.param == "postgresql" else ""
-    return Backend(tmp_path_factory.mktemp("trustee"), cluster)
-
-
-OPEN: list[sa.Engine] = []
-
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    while OPEN:
-        OPEN.pop().dispose()
-
-
-def open_store(url: str = "sqlite://", key: bytes = KEY) -> SqlStore:
-    engine = database.open_engine(url)
-    OPEN.append(engine)
-    database.migrate(engine, "trustee")
-    return SqlStore(engine, key, system_randomness)
-
-
-class Checked:
-    """The real store; after every save a second one reads it all back. May die before or after a save."""
-
-    def __init__(self, url: str = "sqlite://", faults: Faults | None = None) -> None:
-        self.store = open_store(url)
-        self.faults = faults or Faults()
-        self.saves = 0
-        self.written: list[int] = []
-
-    def load(self) -> Memory | None:
-        return self.store.load()
-
-    def save(self, memory: Memory) -> None:
-        if self.faults.strikes(self.faults.kill):
-            raise Killed
-        self.store.save(memory)
-        self.saves += 1
-        second = SqlStore(self.store.engine, KEY, system_randomness).load()
-        assert second is not None
-        assert whole(second) == whole(memory)
-        if self.faults.strikes(self.faults.kill):
-            raise Killed
-
-
-def with_sql(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Checked]) -> dict[int, Checked]:
-    """The simulation on real databases."""
-    made: dict[int, Checked] = {}
-
-    def start(self: Deployment, index: int) -> None:
-        stored = made.setdefault(index, make())
-        self.trustees[index] = TrusteeService(
-            self.committee, self.secrets[index], self.links[index], stored, self.clock, self.randomness,
-            frozenset({self.policy.fingerprint}),
-        )  # fmt: skip
-
-    monkeypatch.setattr(Deployment, "start_trustee", start)
-    return made
-
-
-def tell(story: Story) -> None:
-    story.file(0, {1: 0}, 2, peers=True)
-    story.file(1, {1: 0}, 2, peers=True)
-    story.file(2, {1: 1}, 3)
-    story.batch()
-    story.withdraw(2)
-    story.file(3, {1: 0}, 2)
-    story.batch()
 
 
 def test_every_save_reads_back_as_the_same_memory(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
@@ -155,49 +43,6 @@ def test_killed_around_any_save_the_outcome_is_the_reference(
     assert story.deployment.kills > 3
     assert story.observed() == story.expected
     assert story.expected
-
-
-@pytest.fixture(scope="module")
-def filled(backend: Backend) -> str:
-    """A trustee's database after two batches."""
-    url = backend.new()
-    with pytest.MonkeyPatch.context() as patch:
-        urls = iter([url])
-        with_sql(patch, lambda: Checked(next(urls, "sqlite://")))
-        story = Story.begin(plan(3, 2, (2, 3), slots=(1,)), b"filled")
-        tell(story)
-    engine = database.open_engine(url)
-    if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    engine.dispose()
-    while OPEN:
-        OPEN.pop().dispose()
-    return url
-
-
-@pytest.fixture
-def copy(filled: str, backend: Backend) -> str:
-    return backend.copy(filled)
-
-
-def change(url: str, statement: str) -> None:
-    engine = database.open_engine(url)
-    words = (
-        {
-            "ROW": "ctid",
-            "ZEROS_32": "decode(repeat('00', 32), 'hex')",
-            "ZEROS": "decode(repeat('00', length(body)), 'hex')",
-        }
-        if engine.dialect.name == "postgresql"
-        else {"ROW": "rowid", "ZEROS_32": "zeroblob(32)", "ZEROS": "zeroblob(length(body))"}
-    )
-    for word, meaning in words.items():
-        statement = statement.replace(word, meaning)
-    with database.write(engine) as connection:
-        assert connection.exec_driver_sql(statement).rowcount > 0
-    engine.dispose()
 
 
 def refused(url: str, key: bytes = KEY) -> None:
@@ -357,11 +202,12 @@ def test_a_step_costs_the_same_whatever_is_stored(copy: str) -> None:
     assert memory is not None
     (scope,) = memory.state.scopes.values()
     entry, held = next(iter(scope.live.items()))
+    outline = scope.outlines[entry]
 
     def grow(count: int, seed: int) -> None:
         for number in range(count):
             name = (seed + number).to_bytes(32, "big")
-            scope.live[name] = held
+            scope.live[name], scope.outlines[name] = held, outline
             memory.state.seen_encs.add(name)
             memory.durable.filings[name] = bytes(2000)
             next(iter(memory.state.spent.values())).add(name)

@@ -162,16 +162,16 @@ def test_after_a_rekey_live_reports_are_evaluated_again_and_match_new_ones(
     world = small(count, threshold)
     first = world.file(1, b"bob")
     world.run_batch()
-    old = world.scope_of(1).live[first.header.entry]
+    old, before = (held[first.header.entry] for held in (world.scope_of(1).live, world.scope_of(1).outlines))
     refresh(world, rekey=True)
-    assert world.scope_of(1).live == {}
+    assert world.scope_of(1).live == world.scope_of(1).outlines == {}
     assert set(world.scope_of(1).pending) == {first.header.entry}
     second = world.file(2, b"bob")
     world.run_batch()
     assert world.opened_by(world.desk) == both(first, second)
-    new = world.scope_of(1).live[first.header.entry]
+    new, after = (held[first.header.entry] for held in (world.scope_of(1).live, world.scope_of(1).outlines))
     assert not set(new.products) & set(old.products)
-    assert not {point.x for point in new.points} & {point.x for point in old.points}
+    assert not {point.x for point in after.points} & {point.x for point in before.points}
     assert world.scope_of(1).epoch == 1
 
 

@@ -8,7 +8,7 @@ trustees (protocol/evaluate.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from notalone_crypto.errors import Code, ContextMismatch, StateConflict
 from notalone_crypto.messages.committee import ScopePolicy
@@ -17,8 +17,9 @@ from notalone_crypto.messages.release import ReleaseItem
 from notalone_crypto.protocol import release, statement
 from notalone_crypto.protocol.derived import Search, latest
 from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry, agree, derive_secrets
-from notalone_crypto.protocol.find import CurveFinder
+from notalone_crypto.protocol.find import resume_together
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.rounds import Batch, Item, Point
 from notalone_crypto.protocol.state import LiveEntry, PendingEntry, Phase, ScopeState, TrusteeState
 from notalone_crypto.protocol.withdraw import has_expired, period_of
@@ -169,7 +170,7 @@ def expired_entries(committee: Committee, scope: ScopeState, opened_at: int) -> 
         for entry, held in scope.pending.items()
         if len(held.acceptances) == committee.count and has_expired(held.header, opened_at)
     ]
-    return tuple(sorted(waiting + scope.expiries.expired(scope.live, opened_at)))
+    return tuple(sorted(waiting + scope.expiries.expired(scope.outlines, opened_at)))
 
 
 def prepare(committee: Committee, secrets: TrusteeSecrets, scope: ScopeState, plan: BatchPlan) -> None:
@@ -204,6 +205,7 @@ def apply_plan(
     for entry in plan.withdrawn + plan.expired:
         scope.pending.pop(entry, None)
         left = scope.live.pop(entry, None)
+        scope.outlines.pop(entry, None)
         if left is not None:
             left_keys.add(left.public.header.recipient_key)
         scope.withdrawals.pop(entry, None)
@@ -213,7 +215,8 @@ def apply_plan(
         public = PublicEntry(
             pending.header, pending.first_introduction, pending.second_introduction, rows, pending.rows
         )
-        scope.live[entry] = LiveEntry(public, secrets_of(pending), (), ())
+        scope.live[entry] = LiveEntry(public, secrets_of(pending), ())
+        scope.outlines[entry] = Outline(public.header.expiry_week)
     departed = set(plan.withdrawn + plan.expired)
     if not departed:
         return
@@ -263,13 +266,15 @@ def adopt_policy(committee: Committee, state: TrusteeState, policy: ScopePolicy)
 def workload(committee: Committee, scope: ScopeState, plan: BatchPlan) -> Workload:
     """The batch as all trustees evaluate it: older entries again if the epoch is new, then new ones."""
     new = set(plan.entries)
-    again = [] if plan.epoch == scope.epoch else [entry for entry in scope.live if entry not in new]
-    order = again + list(plan.entries)
-    items = tuple(Item(scope.live[entry].public, entry in new) for entry in order)
+    again: list[LiveEntry] = []
+    if plan.epoch != scope.epoch:
+        again = [live for entry, live in scope.live.items() if entry not in new]
+    fresh = [scope.live[entry] for entry in plan.entries]
+    items = [Item(live.public, new=False) for live in again] + [Item(live.public, new=True) for live in fresh]
     return Workload(
-        Batch(committee, scope.policy, plan, items),
-        tuple(scope.live[entry].secrets for entry in order),
-        tuple(product for entry in again for product in scope.live[entry].products),
+        Batch(committee, scope.policy, plan, tuple(items)),
+        tuple(live.secrets for live in again + fresh),
+        tuple(product for live in again for product in live.products),
     )
 
 
@@ -279,9 +284,10 @@ def store_outputs(
     """Keep every item's points, and a new one's products for later epochs."""
     width = work.batch.width
     for number, item in enumerate(work.batch.items):
-        live = scope.live[item.public.name]
-        live.points = tuple(points[number * width : (number + 1) * width])
-        live.products = tuple(products[number * width : (number + 1) * width])
+        name, own = item.public.name, slice(number * width, (number + 1) * width)
+        scope.outlines[name] = scope.outlines[name].with_points(points[own])
+        if item.new:
+            scope.live[name] = replace(scope.live[name], products=tuple(products[own]))
 
 
 def matches(scope: ScopeState, position: int, epoch: int) -> list[tuple[bytes, ...]]:
@@ -296,29 +302,42 @@ def _search(scope: ScopeState, position: int, epoch: int) -> Search:
     rebuilt from the stored points after a restart or in a new epoch.
     """
     kept = scope.finders.get(position)
-    if kept is not None and kept.epoch == epoch:
-        fresh = latest(scope.live, kept.known)
-        if fresh is None:
-            fresh = [entry for entry in scope.live if entry not in kept.known]
-        outputs = [(entry, points[position]) for entry in fresh if (points := scope.live[entry].points)]
-        if not outputs:
-            return kept
-        for entry, point in outputs:
-            kept.known.add(entry)
-            event = kept.finder.add(entry, point)
-            if event is not None:
-                kept.changed.add(event.group)
-    else:
-        level = statement.positions(scope.policy)[position][1]
-        outputs = [(entry, live.points[position]) for entry, live in scope.live.items() if live.points]
-        # Equal x and a common curve hold in every epoch or in none: what was
-        # searched before needs no second search, else one withdrawal costs N^2.
-        searched, groups = scope.searched.get(position, ((), ()))
-        finder, _ = CurveFinder.resume(level, outputs, searched, groups)
-        known = {entry for entry, _ in outputs}
-        kept = scope.finders[position] = Search(epoch, finder, known, set(range(len(finder.groups))))
+    if kept is None or kept.epoch != epoch:
+        _rebuild(scope, epoch)
+        return scope.finders[position]
+    fresh = latest(scope.outlines, kept.known)
+    if fresh is None:
+        fresh = [entry for entry in scope.outlines if entry not in kept.known]
+    outputs = [(entry, points[position]) for entry in fresh if (points := scope.outlines[entry].points)]
+    if not outputs:
+        return kept
+    for entry, point in outputs:
+        event = kept.finder.add(entry, point)
+        if event is not None:
+            kept.changed.add(event.group)
     scope.searched[position] = (kept.finder.representatives, kept.finder.groups)
     return kept
+
+
+def _rebuild(scope: ScopeState, epoch: int) -> None:
+    """Finders of this epoch where there are none, looking at each entry's points once."""
+    levels = {
+        position: level
+        for position, (_, level) in enumerate(statement.positions(scope.policy))
+        if position not in scope.finders or scope.finders[position].epoch != epoch
+    }
+    outputs = (
+        (entry, [points[position] for position in levels])
+        for entry, outline in scope.outlines.items()
+        if (points := outline.points)
+    )
+    # Equal x and a common curve hold in every epoch or in none: what was
+    # searched before needs no second search, else one withdrawal costs N^2.
+    before = [scope.searched.get(position, ((), ())) for position in levels]
+    finders = resume_together(tuple(levels.values()), outputs, before)
+    for position, finder in zip(levels, finders, strict=True):
+        scope.finders[position] = Search(epoch, finder, set(range(len(finder.groups))))
+        scope.searched[position] = (finder.representatives, finder.groups)
 
 
 def queue_releases(scope: ScopeState, number: int, epoch: int) -> None:

@@ -10,26 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from notalone_crypto.protocol.entries import PublicEntry
 from notalone_crypto.protocol.find import CurveFinder
+from notalone_crypto.protocol.outline import Entries, Outline
 from notalone_crypto.protocol.withdraw import week_of
 
-
-class Held(Protocol):
-    """An evaluated entry, as far as expiry goes."""
-
-    @property
-    def public(self) -> PublicEntry:
-        """Its public face."""
-
-
 V = TypeVar("V")
-H = TypeVar("H", bound=Held)
 
 
-def latest(live: dict[bytes, V], known: Collection[bytes]) -> list[bytes] | None:
+def latest(live: Entries[V], known: Collection[bytes]) -> list[bytes] | None:
     """Entries of `live` that are not in `known`, in order; None when some of `known` may have left.
 
     New entries come at the end and one that left never returns, so only the end
@@ -47,21 +37,20 @@ def latest(live: dict[bytes, V], known: Collection[bytes]) -> list[bytes] | None
 class Expiries:
     """Live entries by their last week. Their names hash their headers, so a week never changes."""
 
-    _live: object = None  # the very dict that was indexed
+    _live: object = None  # the very container that was indexed
     _known: set[bytes] = field(default_factory=set, repr=False)
     _weeks: dict[int, list[bytes]] = field(default_factory=dict, repr=False)
 
-    def expired(self, live: dict[bytes, H], now: int) -> list[bytes]:
+    def expired(self, live: Entries[Outline], now: int) -> list[bytes]:
         """Entries of `live` whose last week is over at `now`."""
         fresh = latest(live, self._known) if self._live is live else None
         if fresh is None:
             self._live, self._known, self._weeks = live, set(), {}
-            held = list(live.items())  # not by name: that would count as a change (trustee/memory.py)
-        else:
-            held = [(entry, live[entry]) for entry in fresh]
+        # All at once by `items`, which may read many together.
+        held = live.items() if fresh is None else [(entry, live[entry]) for entry in fresh]
         for entry, one in held:
             self._known.add(entry)
-            self._weeks.setdefault(one.public.header.expiry_week, []).append(entry)
+            self._weeks.setdefault(one.expiry_week, []).append(entry)
         return [entry for week, entries in self._weeks.items() if week < week_of(now) for entry in entries]
 
 
@@ -71,5 +60,9 @@ class Search:
 
     epoch: int
     finder: CurveFinder
-    known: set[bytes] = field(repr=False)
     changed: set[int] = field(repr=False)
+
+    @property
+    def known(self) -> Collection[bytes]:
+        """Entries that the finder looked at."""
+        return self.finder.names

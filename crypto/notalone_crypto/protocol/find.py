@@ -35,12 +35,14 @@ Nothing here is constant-time: every trustee sees all points of its batch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from notalone_crypto.errors import Code, MalformedInput, Misuse, StateConflict
 from notalone_crypto.primitives.group import ORDER, RISTRETTO255
+from notalone_crypto.protocol.columns import WIDTH, Column, Index
 from notalone_crypto.protocol.rounds import Point
 from notalone_crypto.suite import LEVELS
 
@@ -63,7 +65,10 @@ class MatchEvent:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A representative's point, or a difference quotient of it; `position` is its place in arrival."""
+    """A representative's point, or a difference quotient of it; `position` is its place in arrival.
+
+    Made when needed: kept for every point, these would take most of a trustee's memory.
+    """
 
     position: int
     x: int
@@ -99,15 +104,16 @@ class CurveFinder:
         if level not in LEVELS:
             raise Misuse(Code.RANGE, "there is no such level")
         self._level = level
-        self._entries: list[bytes] = []  # by position; duplicates by x included
-        self._names: set[bytes] = set()
-        self._by_x: dict[int, int] = {}
-        self._first: list[bytes] = []  # representatives in order of arrival
-        self._ungrouped: dict[int, _Node] = {}
+        self._entries: list[bytes] = []  # by position, as the next three; duplicates by x included
+        self._xs = Column()
+        self._curves = Column()
+        self._by_entry = Index(self._entries.__getitem__)
+        self._by_x = Index(self._xs.__getitem__)  # of representatives
+        self._first = array("I")  # representatives in order of arrival
         self._groups: list[_Group] = []
-        # Level 2 only.
-        self._ungrouped_by_curve: dict[bytes, int] = {}
-        self._group_by_curve: dict[bytes, _Group] = {}
+        self._group_of: dict[int, _Group] = {}  # by position of a member
+        self._by_curve = Index(self._curves.__getitem__)  # level 2: the first representative of each value
+        self._ungrouped = array("I")  # above level 2, where they are searched one by one
 
     @property
     def level(self) -> int:
@@ -122,7 +128,12 @@ class CurveFinder:
     @property
     def representatives(self) -> tuple[bytes, ...]:
         """Every entry that stands for a point, in order of arrival."""
-        return tuple(self._first)
+        return tuple(self._entries[position] for position in self._first)
+
+    @property
+    def names(self) -> Collection[bytes]:
+        """Every entry added."""
+        return _Names(self._entries, self._by_entry)
 
     def add(self, entry: bytes, point: Point) -> MatchEvent | None:
         """Take the next entry (a 32-byte name) and say what it brought about, if anything.
@@ -159,72 +170,96 @@ class CurveFinder:
         (caller.misuse) if the store contradicts the points.
         """
         finder = cls(level)
-        known = set(searched)
-        nodes = [finder._admit(entry, point) for entry, point in outputs]
-        nodes_by_entry = dict(zip(finder._entries, nodes, strict=True))
-        for entry, node in nodes_by_entry.items():
-            if entry not in known:
-                continue
-            if finder._by_x.setdefault(node.x, node.position) != node.position:
-                raise Misuse(Code.MISUSE, "two searched entries have one x")
-            finder._ungrouped[node.position] = node
-        for group in groups:
-            finder._restore([nodes_by_entry[entry] for entry in group if entry in nodes_by_entry])
-        if level == _FLAT:
-            finder._ungrouped_by_curve = {node.curve: key for key, node in finder._ungrouped.items()}
-            if len(finder._ungrouped_by_curve) != len(finder._ungrouped):
-                raise Misuse(Code.MISUSE, "two searched entries match and are in no stored group")
-        unsearched = [node for entry, node in nodes_by_entry.items() if entry not in known]
-        changes = [change for change in map(finder._place, unsearched) if change is not None]
-        finder._first = [finder._entries[position] for position in sorted(finder._by_x.values())]
-        finder._groups.sort(key=lambda group: sorted(group.members)[level - 1])
-        return finder, tuple(finder._event(*change) for change in changes)
+        for entry, point in outputs:
+            finder._admit(entry, point)
+        return finder, finder._resume(searched, groups)
 
-    def _admit(self, entry: bytes, point: Point) -> _Node:
-        if entry in self._names:
+    def _resume(
+        self, searched: Collection[bytes], groups: Iterable[Sequence[bytes]]
+    ) -> tuple[MatchEvent, ...]:
+        """What is left of an earlier search, then the search for entries that it did not know."""
+        known = set(searched)
+        before = [position for position, entry in enumerate(self._entries) if entry in known]
+        for position in before:
+            if self._by_x.find(self._xs[position]) is not None:
+                raise Misuse(Code.MISUSE, "two searched entries have one x")
+            self._by_x.add(position)
+        for group in groups:
+            found = [self._by_entry.find(entry) for entry in group]
+            self._restore([position for position in found if position is not None])
+        if self._level == _FLAT:
+            for position in before:
+                self._note_curve(position)
+        else:
+            self._ungrouped = array("I", [one for one in before if one not in self._group_of])
+        unsearched = [position for position, entry in enumerate(self._entries) if entry not in known]
+        changes = [change for change in map(self._place, unsearched) if change is not None]
+        self._first = array("I", sorted(self._by_x.numbers()))
+        self._groups.sort(key=lambda group: sorted(group.members)[self._level - 1])
+        return tuple(self._event(*change) for change in changes)
+
+    def _admit(self, entry: bytes, point: Point) -> int:
+        """Take a point in, without looking for its match; its position."""
+        if self._by_entry.find(entry) is not None:
             raise StateConflict(Code.DUPLICATE, "the finder has this entry already")
         if not 0 <= point.x < ORDER:
             # Two integers for one scalar would make one person two points.
             raise Misuse(Code.RANGE, "a point's x is outside [0, q)")
-        node = _Node(len(self._entries), point.x, RISTRETTO255.check_element(point.curve))
+        curve = RISTRETTO255.check_element(point.curve)
+        position = len(self._entries)
         self._entries.append(entry)
-        self._names.add(entry)
-        return node
+        self._xs.append(point.x.to_bytes(WIDTH, "little"))
+        self._curves.append(curve)
+        self._by_entry.add(position)
+        return position
 
-    def _place(self, node: _Node) -> tuple[_Group, tuple[int, ...]] | None:
+    def _node(self, position: int) -> _Node:
+        return _Node(position, int.from_bytes(self._xs[position], "little"), self._curves[position])
+
+    def _place(self, position: int) -> tuple[_Group, tuple[int, ...]] | None:
         """Rules 1 to 3 for one newcomer: the group it changed, and the positions new in it."""
-        if node.x in self._by_x:
+        if self._by_x.find(self._xs[position]) is not None:
             return None
-        self._by_x[node.x] = node.position
-        self._first.append(self._entries[node.position])
+        self._by_x.add(position)
+        self._first.append(position)
+        node = self._node(position)
         group = self._group_through(node)
         if group is not None:
-            group.members.append(node.position)
-            return group, (node.position,)
+            group.members.append(position)
+            self._group_of[position] = group
+            return group, (position,)
         partners = self._partners(node)
         if partners is None:
-            self._ungrouped[node.position] = node
             if self._level == _FLAT:
-                self._ungrouped_by_curve[node.curve] = node.position
+                self._by_curve.add(position)
+            else:
+                self._ungrouped.append(position)
             return None
-        nodes = [self._ungrouped.pop(position) for position in partners]
-        if self._level == _FLAT:
-            del self._ungrouped_by_curve[node.curve]
-        group = self._form([*nodes, node])
+        group = self._form([*map(self._node, partners), node])
+        self._ungrouped = array("I", [one for one in self._ungrouped if one not in self._group_of])
         return group, tuple(group.members)
+
+    def _note_curve(self, position: int) -> None:
+        """At level 2 of an earlier search: equal values are in one group, or it was not a search."""
+        other = self._by_curve.find(self._curves[position])
+        if other is None:
+            self._by_curve.add(position)
+        elif self._group_of.get(position, self) is not self._group_of.get(other):
+            raise Misuse(Code.MISUSE, "two searched entries match and are in no stored group")
 
     def _group_through(self, node: _Node) -> _Group | None:
         if self._level == _FLAT:
-            return self._group_by_curve.get(node.curve)
+            other = self._by_curve.find(node.curve)
+            return None if other is None else self._group_of.get(other)
         return next((group for group in self._groups if group.at(node.x) == node.curve), None)
 
     def _partners(self, node: _Node) -> tuple[int, ...] | None:
         """T-1 ungrouped points on one curve with the newcomer, by position."""
         if self._level == _FLAT:
-            position = self._ungrouped_by_curve.get(node.curve)
+            position = self._by_curve.find(node.curve)
             return None if position is None else (position,)
         # Distinct x (rule 1) make every difference invertible.
-        return _on_one_curve(_divide(list(self._ungrouped.values()), node), self._level - 3)
+        return _on_one_curve(_divide([self._node(one) for one in self._ungrouped], node), self._level - 3)
 
     def _form(self, nodes: Sequence[_Node]) -> _Group:
         first = nodes[: self._level - 1]
@@ -237,21 +272,20 @@ class CurveFinder:
         anchors = tuple(node.x for node in first[:-1])
         group = _Group([node.position for node in nodes], anchors, tuple(quotients))
         self._groups.append(group)
-        if self._level == _FLAT:
-            self._group_by_curve[quotients[0]] = group
+        self._group_of.update(dict.fromkeys(group.members, group))
         return group
 
-    def _restore(self, nodes: Sequence[_Node]) -> None:
+    def _restore(self, positions: Sequence[int]) -> None:
         """A stored group, after withdrawals; every member is compared with the curve of the first."""
-        if any(self._ungrouped.get(node.position) != node for node in nodes):
+        searched = [one for one in positions if self._by_x.find(self._xs[one]) == one]
+        if len(searched) != len(positions) or any(one in self._group_of for one in positions):
             raise Misuse(Code.MISUSE, "a stored group has a member that was not searched or is in another")
-        if len({node.position for node in nodes}) < self._level:
+        if len(set(positions)) < self._level:
             return
+        nodes = [self._node(one) for one in positions]
         group = self._form(nodes)
-        for node in nodes:
-            if group.at(node.x) != node.curve:
-                raise Misuse(Code.MISUSE, "a stored group's points lie on no common curve")
-            del self._ungrouped[node.position]
+        if any(group.at(node.x) != node.curve for node in nodes):
+            raise Misuse(Code.MISUSE, "a stored group's points lie on no common curve")
 
     def _members(self, group: _Group) -> tuple[bytes, ...]:
         return tuple(self._entries[position] for position in sorted(group.members))
@@ -261,6 +295,41 @@ class CurveFinder:
         return MatchEvent(
             index, self._members(group), tuple(self._entries[position] for position in sorted(joined))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Names(Collection[bytes]):
+    """A finder's entries, as a collection that looks members up."""
+
+    entries: list[bytes]
+    index: Index
+
+    def __contains__(self, entry: object) -> bool:
+        return isinstance(entry, bytes) and self.index.find(entry) is not None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def resume_together(
+    levels: Sequence[int],
+    outputs: Iterable[tuple[bytes, Sequence[Point]]],
+    before: Sequence[tuple[Collection[bytes], Iterable[Sequence[bytes]]]],
+) -> list[CurveFinder]:
+    """`CurveFinder.resume` for several finders of the same entries, going through these once.
+
+    `outputs` gives a point for each finder, `before` what each had searched and found.
+    """
+    finders = [CurveFinder(level) for level in levels]
+    for entry, points in outputs:
+        for finder, point in zip(finders, points, strict=True):
+            finder._admit(entry, point)  # noqa: SLF001 - same module
+    for finder, (searched, groups) in zip(finders, before, strict=True):
+        finder._resume(searched, groups)  # noqa: SLF001 - same module
+    return finders
 
 
 def _divide(nodes: Sequence[_Node], pivot: _Node) -> list[_Node]:

@@ -7,11 +7,12 @@ marked as derived are left out and rebuilt.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from notalone_crypto.codec import Reader, Writer
+from notalone_crypto.codec import MAX_VARIABLE_LENGTH, Reader, Writer
 from notalone_crypto.errors import Code, MalformedInput, Misuse
 from notalone_crypto.messages.committee import Desk, Organisation, ScopePolicy
 from notalone_crypto.messages.evaluation import BatchPlan, BatchRecord
@@ -20,6 +21,7 @@ from notalone_crypto.primitives.pedersen import Share
 from notalone_crypto.protocol.accept import EntryShares
 from notalone_crypto.protocol.entries import EntryRows, EntrySecrets, PublicEntry
 from notalone_crypto.protocol.log import LogView
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.record import SealedRecord
 from notalone_crypto.protocol.release import Release
 from notalone_crypto.protocol.rounds import Point
@@ -36,13 +38,24 @@ from notalone_crypto.protocol.state import (
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
+class FormerLiveEntry:
+    """A live entry as it was stored before its points got an outline of their own. Read, never written."""
+
+    public: PublicEntry
+    secrets: EntrySecrets
+    products: tuple[int, ...]
+    points: tuple[Point, ...]
+
+
 # The number of a type is part of the stored format: append, never reorder.
 _CLASSES: tuple[type[Any], ...] = (
     TrusteeState,
     ScopeState,
     CurrentBatch,
     PendingEntry,
-    LiveEntry,
+    FormerLiveEntry,
     Post,
     PublicEntry,
     EntrySecrets,
@@ -61,19 +74,31 @@ _CLASSES: tuple[type[Any], ...] = (
     Header,
     Withdrawal,
     EntryRows,
+    LiveEntry,
+    Outline,
 )
 # The fields that are stored, in their declared order.
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     one: tuple(field.name for field in fields(one) if not field.metadata.get("derived")) for one in _CLASSES
 }
 _ENUMS: tuple[type[Enum], ...] = (Phase, Outgoing)
+_NUMBERS: dict[type[Any], bytes] = {
+    one: b"\x09" + number.to_bytes(2, "big") for number, one in enumerate(_CLASSES)
+}
+_INT: Final = b"\x02"
+_BYTES: Final = b"\x03"
+_TUPLE: Final = 5
+_LIST: Final = 6
+_SHORT: Final = 256  # lengths whose heads are made once
+_BYTES_OF: Final = tuple(_BYTES + size.to_bytes(4, "big") for size in range(_SHORT))
+_TUPLE_OF: Final = tuple(b"\x05" + size.to_bytes(4, "big") for size in range(_SHORT))
 
 
 def dump(value: object) -> bytes:
     """Canonical bytes of a state; raises Misuse for a type that is not part of one."""
-    writer = Writer()
-    _write(writer, value)
-    return writer.finish()
+    parts: list[bytes] = []
+    _write(parts, value)
+    return b"".join(parts)
 
 
 def load(data: bytes, expected: type[T]) -> T:
@@ -90,37 +115,79 @@ def load(data: bytes, expected: type[T]) -> T:
     return value
 
 
-def _write(writer: Writer, value: Any) -> None:  # noqa: ANN401, C901, PLR0912 - one branch for each kind
-    if value is None:
-        writer.u8(0)
-    elif isinstance(value, Enum):
-        writer.u8(1).u8(_ENUMS.index(type(value))).text(value.value)
-    elif isinstance(value, int):
+def head(data: bytes, count: int) -> tuple[Any, ...]:
+    """The first `count` parts of a stored tuple; the rest is neither decoded nor checked."""
+    reader = Reader(data)
+    try:
+        kind, length = reader.u8(), reader.u32()
+        parts = tuple(_read(reader) for _ in range(min(count, length)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MalformedInput(Code.RANGE, "the stored bytes are damaged") from error
+    if kind != _TUPLE or len(parts) != count:
+        raise MalformedInput(Code.RANGE, "the stored bytes are not such a tuple")
+    return parts
+
+
+def _write(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
+    # By exact type, commonest first: an entry has some hundred parts, and each save writes entries.
+    kind = type(value)
+    if kind is bytes:
+        size = len(value)
+        parts += (_BYTES_OF[size] if size < _SHORT else _BYTES + _length(value), value)
+    elif kind is int:
         raw = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-        writer.u8(2).variable(raw)
-    elif isinstance(value, bytes):
-        writer.u8(3).variable(value)
-    elif isinstance(value, str):
-        writer.u8(4).text(value)
-    elif isinstance(value, tuple | list):
-        writer.u8(5 if isinstance(value, tuple) else 6).u32(len(value))
+        parts += (_INT + _length(raw), raw)
+    elif kind is tuple:
+        parts.append(_TUPLE_OF[len(value)] if len(value) < _SHORT else b"\x05" + _count(value))
         for item in value:
-            _write(writer, item)
+            _write(parts, item)
+    elif kind in _NUMBERS:
+        parts.append(_NUMBERS[kind])
+        for name in _NAMES[kind]:
+            _write(parts, getattr(value, name))
+    else:
+        _write_rare(parts, value)
+
+
+def _write_rare(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
+    if value is None:
+        parts.append(b"\x00")
+    elif isinstance(value, Enum):
+        parts.append(Writer().u8(1).u8(_ENUMS.index(type(value))).text(value.value).finish())
+    elif isinstance(value, int | bytes):
+        _write(parts, int(value) if isinstance(value, int) else bytes(value))
+    elif isinstance(value, str):
+        parts.append(Writer().u8(4).text(value).finish())
+    else:
+        _write_many(parts, value)
+
+
+def _write_many(parts: list[bytes], value: Any) -> None:  # noqa: ANN401 - one branch for each kind
+    if isinstance(value, tuple | list):
+        parts += (bytes([_TUPLE if isinstance(value, tuple) else _LIST]), _count(value))
+        for item in value:
+            _write(parts, item)
     elif isinstance(value, set | frozenset):
-        writer.u8(7).u32(len(value))
+        parts += (b"\x07", _count(value))
         for encoded in sorted(dump(item) for item in value):
-            writer.variable(encoded)
-    elif isinstance(value, dict):
-        writer.u8(8).u32(len(value))
+            parts += (_length(encoded), encoded)
+    elif isinstance(value, Mapping):
+        parts += (b"\x08", _count(value))
         for key, item in value.items():  # order is part of the state
-            _write(writer, key)
-            _write(writer, item)
-    elif is_dataclass(value) and type(value) in _CLASSES:
-        writer.u8(9).u16(_CLASSES.index(type(value)))
-        for name in _NAMES[type(value)]:
-            _write(writer, getattr(value, name))
+            _write(parts, key)
+            _write(parts, item)
     else:
         raise Misuse(Code.RANGE, f"a {type(value).__name__} is not part of a state")
+
+
+def _length(value: bytes) -> bytes:
+    if len(value) > MAX_VARIABLE_LENGTH:
+        raise Misuse(Code.LENGTH, "byte string is too long to encode")
+    return len(value).to_bytes(4, "big")
+
+
+def _count(value: Sized) -> bytes:
+    return len(value).to_bytes(4, "big")
 
 
 def _read(reader: Reader) -> Any:  # noqa: ANN401, PLR0911 - one branch for each kind
@@ -139,9 +206,9 @@ def _read(reader: Reader) -> Any:  # noqa: ANN401, PLR0911 - one branch for each
         return reader.variable()
     if kind == 4:
         return reader.text()
-    if kind in (5, 6):
+    if kind in (_TUPLE, _LIST):
         items = [_read(reader) for _ in range(reader.u32())]
-        return tuple(items) if kind == 5 else items
+        return tuple(items) if kind == _TUPLE else items
     if kind == 7:
         return {_whole(reader.variable()) for _ in range(reader.u32())}
     if kind == 8:

@@ -20,9 +20,9 @@ from notalone_crypto.protocol.accept import EntryShares
 from notalone_crypto.protocol.derived import Expiries, Search
 from notalone_crypto.protocol.entries import EntryRows, EntrySecrets, PublicEntry
 from notalone_crypto.protocol.log import LogView
+from notalone_crypto.protocol.outline import Entries, Outline
 from notalone_crypto.protocol.record import SealedRecord
 from notalone_crypto.protocol.release import Release
-from notalone_crypto.protocol.rounds import Point
 
 
 @unique
@@ -108,14 +108,13 @@ class PendingEntry:
     rows: EntryRows = field(default_factory=EntryRows)  # of an entry carried over from an older generation
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LiveEntry:
-    """An evaluated entry: what re-output needs, and its points in the current epoch."""
+    """An evaluated entry: what output in another epoch and a release need. Its points are in its outline."""
 
     public: PublicEntry
     secrets: EntrySecrets = field(repr=False)
     products: tuple[int, ...] = field(repr=False)  # spec: o for each (slot, level)
-    points: tuple[Point, ...] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -145,7 +144,8 @@ class ScopeState:
     leaf: bytes = bytes(32)  # of the last closed batch
     opened_at: int = 0
     pending: dict[bytes, PendingEntry] = field(default_factory=dict)
-    live: dict[bytes, LiveEntry] = field(default_factory=dict)  # in order of evaluation
+    live: Entries[LiveEntry] = field(default_factory=dict[bytes, LiveEntry])  # in order of evaluation
+    outlines: Entries[Outline] = field(default_factory=dict[bytes, Outline])  # of exactly these, in order
     gone: set[bytes] = field(default_factory=set)  # withdrawn, expired or refused: never again
     withdrawals: dict[bytes, tuple[Withdrawal, int]] = field(default_factory=dict)  # with batch when seen
     groups: dict[int, list[tuple[bytes, ...]]] = field(default_factory=dict)  # position -> founders
@@ -156,7 +156,7 @@ class ScopeState:
     last_batch: tuple[bytes, dict[str, dict[int, bytes]]] = field(default_factory=lambda: (b"", {}))
     # position -> entries the finder compared with all others, and the groups it found
     searched: dict[int, tuple[tuple[bytes, ...], tuple[tuple[bytes, ...], ...]]] = field(default_factory=dict)
-    # Derived from `live`, never stored.
+    # Derived from `outlines`, never stored.
     finders: dict[int, Search] = field(
         default_factory=dict, repr=False, compare=False, metadata={"derived": True}
     )

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from notalone_crypto.errors import Code, ContextMismatch, StateConflict
+from notalone_crypto.errors import Code, ContextMismatch, MalformedInput, StateConflict
 from notalone_crypto.messages.committee import TrusteeKeys
 from notalone_crypto.messages.filing import Acceptance
 from notalone_crypto.messages.reshare import (
@@ -30,6 +30,7 @@ from notalone_crypto.protocol import persist, reshare
 from notalone_crypto.protocol.accept import EntryShares, accept_entry
 from notalone_crypto.protocol.entries import EntrySecrets, PublicEntry
 from notalone_crypto.protocol.keys import Committee, TrusteeSecrets
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.reshare_open import Reshared
 from notalone_crypto.protocol.state import (
     LiveEntry,
@@ -140,7 +141,7 @@ def state_digest(old: Committee, state: TrusteeState) -> bytes:
     for name, scope in sorted(state.scopes.items()):
         parts += [name, scope.policy.fingerprint, scope.leaf]
         parts.append(persist.dump((scope.number, scope.epoch, scope.opened_at)))
-        live = [(one.public, one.products, one.points) for one in scope.live.values()]
+        live = [(one.public, one.products, scope.outlines[entry]) for entry, one in scope.live.items()]
         parts.append(persist.dump((live, scope.groups, scope.released, scope.queue)))
         waiting = [_public_of(held) for one, held in sorted(scope.pending.items()) if one in carried]
         parts.append(persist.dump(waiting))
@@ -181,6 +182,8 @@ def take_over(old: Committee, data: bytes, plan: ResharePlan) -> TrusteeState:
     """
     state = persist.load(data, TrusteeState)
     _check_idle(state)
+    if any(list(scope.outlines) != list(scope.live) for scope in state.scopes.values()):
+        raise MalformedInput(Code.RANGE, "what was handed over has other outlines than entries")
     if plan.state != state_digest(old, state):
         raise StateConflict(Code.ROLLBACK, "what was handed over is not what old trustees approved")
     entries = public_entries(state, plan)
@@ -225,6 +228,7 @@ def adopt(
         if plan.rekey:
             # A new epoch: no point under the old k_T may meet one under the new.
             scope.epoch += 1
+            scope.outlines = dict[bytes, Outline]()
             scope.finders, scope.searched = {}, {}
             scope.released -= {due.name for due, _ in scope.queue}
             scope.queue = []  # due again as soon as its match is found again
@@ -250,7 +254,7 @@ def _move(
         if entry in scope.live and not plan.rekey:
             known = scope.live[entry]
             own = EntrySecrets(shares, parts.shares[3], ())
-            live[entry] = LiveEntry(public, own, known.products, known.points)
+            live[entry] = LiveEntry(public, own, known.products)
             continue
         # Its name among acceptances binds the new manifest and the new rows.
         name = digest(Tag.RESHARE, b"carried", committee.fingerprint, public.commitments_digest())

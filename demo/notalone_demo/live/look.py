@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -128,10 +128,13 @@ def trustee(prepared: Prepared, index: int) -> TrusteeSeen:
     committee, own, _ = load_keys(trustee_settings(party.config))
     with copied(party) as engine:
         memory = SqlStore(engine, own.storage_key, system_randomness).load()
-    if memory is None:
-        raise LiveError(f"{party.name} has stored nothing")
+        if memory is None:
+            raise LiveError(f"{party.name} has stored nothing")
+        held = memory.state.scopes[prepared.policy.scope]
+        # Read while the copy is there: a trustee holds its entries where they are stored.
+        scope = replace(held, live=dict(held.live.items()), outlines=dict(held.outlines.items()))
     name = committee.manifest.parameters.trustees[index - 1]
-    return TrusteeSeen(index, name, prepared.policy, memory.state.scopes[prepared.policy.scope])
+    return TrusteeSeen(index, name, prepared.policy, scope)
 
 
 def issuer(prepared: Prepared) -> IssuerSeen:

@@ -127,7 +127,7 @@ def _content(settings: TrusteeSettings, own: KeyFile) -> str:
         tables = sa.inspect(engine).get_table_names()
         if "trustee_rows" not in tables:
             return "nothing stored yet"
-        memory = SqlStore(engine, own.storage_key, system_randomness).load()
+        memory = SqlStore(engine, own.storage_key, system_randomness).look()
     finally:
         engine.dispose()
     if memory is None:

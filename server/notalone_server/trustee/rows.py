@@ -11,10 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, unique
+from functools import partial
 from typing import Any, Final
 
+from notalone_crypto.errors import Code, MalformedInput
 from notalone_crypto.protocol import persist
-from notalone_crypto.protocol.state import CurrentBatch, ScopeState
+from notalone_crypto.protocol.outline import Outline
+from notalone_crypto.protocol.persist import FormerLiveEntry
+from notalone_crypto.protocol.state import CurrentBatch, LiveEntry, ScopeState
+from notalone_server.trustee.lazy import LazyDict
 from notalone_server.trustee.memory import Memory, TrackedDict, TrackedSet
 
 GLOBAL: Final = bytes(32)  # the place of what belongs to no scope
@@ -49,9 +54,13 @@ class Kind(IntEnum):
     SNAPSHOTS = 22
     REFUSALS = 23
     UNPOSTED = 24
+    OUTLINE = 25
 
 
-_MAPPINGS: Final = ((Kind.PENDING, "pending"), (Kind.LIVE, "live"), (Kind.WITHDRAWALS, "withdrawals"))
+_MAPPINGS: Final = ((Kind.PENDING, "pending"), (Kind.WITHDRAWALS, "withdrawals"))
+_LAZY: Final = ((Kind.LIVE, "live"), (Kind.OUTLINE, "outlines"))
+LEFT_THERE: Final = frozenset(kind for kind, _ in _LAZY)
+"""Kinds of which a start only learns the keys: their values are read when they are asked for."""
 _SETS: Final = ((Kind.GONE, "gone"), (Kind.RELEASED, "released"))
 
 
@@ -66,6 +75,8 @@ class Row:
 
 
 Place = tuple[bytes, Kind]
+Read = Callable[[Place, Sequence[bytes]], list[Any]]
+"""The values that are stored under some keys of a mapping in LEFT_THERE."""
 
 
 @dataclass(slots=True)
@@ -76,6 +87,7 @@ class Differ:
     """
 
     stored_keys: Callable[[Place], Iterable[bytes]]  # asked when a container was replaced as a whole
+    read: Read
     _sequences: dict[tuple[Place, int], tuple[Any, ...]] = field(default_factory=dict)
     _values: dict[tuple[Place, int], object] = field(default_factory=dict)
     _guards: dict[bytes, tuple[object, ...]] = field(default_factory=dict)
@@ -111,7 +123,7 @@ class Differ:
         state = memory.state
         containers: list[Any] = [state.seen_encs, memory.durable.filings, *state.spent.values()]
         for scope in state.scopes.values():
-            containers += [getattr(scope, name) for _, name in _MAPPINGS + _SETS]
+            containers += [getattr(scope, name) for _, name in _MAPPINGS + _LAZY + _SETS]
         for container in containers:
             container.settled()
 
@@ -125,6 +137,8 @@ class Differ:
         yield from self._value((name, Kind.POLICY), 0, scope.policy)
         for kind, attribute in _MAPPINGS:
             yield from self._mapping((name, kind), scope, attribute)
+        for kind, attribute in _LAZY:
+            yield from self._left_there((name, kind), scope, attribute)
         for kind, attribute in _SETS:
             yield from self._set((name, kind), scope, attribute, b"")
         yield from self._sequence((name, Kind.QUEUE), 0, scope.queue, 64)
@@ -192,6 +206,17 @@ class Differ:
             body = None if value is None else persist.dump((held.ordinals[key], key, value))
             yield Row(*place, persist.dump(key), body)
 
+    def _left_there(self, place: Place, scope: ScopeState, attribute: str) -> Iterator[Row]:
+        held = getattr(scope, attribute)
+        if not isinstance(held, LazyDict):
+            yield from self._replaced(place, b"", (persist.dump(key) for key in held))
+            held = LazyDict(partial(self.read, place), held.items())
+            setattr(scope, attribute, held)
+        for key in sorted(held.touched):
+            value = held.changed(key)
+            body = None if value is None else persist.dump((held.ordinals[key], key, value))
+            yield Row(*place, persist.dump(key), body)
+
     def _set(self, place: Place, owner: Any, attribute: Any, prefix: bytes) -> Iterator[Row]:  # noqa: ANN401
         held = owner[attribute] if isinstance(owner, dict) else getattr(owner, attribute)
         if not isinstance(held, TrackedSet):
@@ -216,9 +241,12 @@ def _flat(received: dict[str, dict[int, bytes]]) -> list[tuple[str, int, bytes]]
 
 @dataclass(slots=True)
 class _Loader:
-    """Stored bodies by place, decoded."""
+    """Stored bodies by place, decoded; of what is LEFT_THERE only keys in order."""
 
     stored: Mapping[Place, Iterable[bytes]]
+    keys: Mapping[Place, Iterable[tuple[int, bytes]]]
+    read: Read
+    names: dict[bytes, bytes] = field(default_factory=dict)  # one object for each, wherever it stands
 
     def tuples(self, scope: bytes, kind: Kind) -> list[tuple[Any, ...]]:
         """Every value of one place, in the order of its first two parts."""
@@ -241,6 +269,12 @@ class _Loader:
             made.restore(ordinal, key, value)
         return made
 
+    def left_there(self, scope: bytes, kind: Kind) -> LazyDict[Any]:
+        made: LazyDict[Any] = LazyDict(partial(self.read, (scope, kind)))
+        for ordinal, key in sorted(self.keys.get((scope, kind), ())):
+            made.restore(ordinal, self.names.setdefault(key, key))
+        return made
+
     def members(self, scope: bytes, kind: Kind) -> dict[Any, set[Any]]:
         """Sets by the first part of their rows."""
         found: dict[Any, set[Any]] = {}
@@ -260,9 +294,43 @@ _CHUNKED: Final = frozenset(
 )  # fmt: skip
 
 
-def restore(stored: Mapping[Place, Iterable[bytes]]) -> Memory:
+def key_of(body: bytes) -> tuple[int, bytes]:
+    """Place in order and key of a value that is LEFT_THERE, without decoding it. Raises MalformedInput."""
+    ordinal, key = persist.head(body, 2)
+    if not isinstance(ordinal, int) or not isinstance(key, bytes):
+        raise MalformedInput(Code.RANGE, "a stored value has no place")
+    return ordinal, key
+
+
+def row_key(key: bytes) -> bytes:
+    """The key of the row that holds the value of a key."""
+    return persist.dump(key)
+
+
+def value_of(body: bytes) -> Any:  # noqa: ANN401 - of several types
+    """The value itself. Raises MalformedInput."""
+    _, _, value = persist.load(body, tuple)
+    return (
+        LiveEntry(value.public, value.secrets, value.products)
+        if isinstance(value, FormerLiveEntry)
+        else value
+    )
+
+
+def modern(body: bytes) -> tuple[LiveEntry, Outline] | None:
+    """What became of an entry that was stored before outlines had rows of their own; None for any other."""
+    _, _, value = persist.load(body, tuple)
+    if not isinstance(value, FormerLiveEntry):
+        return None
+    outline = Outline(value.public.header.expiry_week).with_points(value.points)
+    return LiveEntry(value.public, value.secrets, value.products), outline
+
+
+def restore(
+    stored: Mapping[Place, Iterable[bytes]], keys: Mapping[Place, Iterable[tuple[int, bytes]]], read: Read
+) -> Memory:
     """The memory that these rows hold. Raises MalformedInput for rows that `changes` never made."""
-    loader = _Loader(stored)
+    loader = _Loader(stored, keys, read)
     memory = Memory()
     state, durable = memory.state, memory.durable
     heads = {scope: loader.tuples(scope, kind)[0] for scope, kind in stored if kind == Kind.SCOPE}
@@ -300,6 +368,8 @@ def _restored_scope(loader: _Loader, name: bytes, head: tuple[Any, ...]) -> Scop
     ) = head  # fmt: skip
     for kind, attribute in _MAPPINGS:
         setattr(scope, attribute, loader.mapping(name, kind))
+    for kind, attribute in _LAZY:
+        setattr(scope, attribute, loader.left_there(name, kind))
     for kind, attribute in _SETS:
         setattr(scope, attribute, TrackedSet.restored(loader.members(name, kind).get(attribute, ())))
     scope.queue = loader.sequence(name, Kind.QUEUE)
@@ -308,7 +378,8 @@ def _restored_scope(loader: _Loader, name: bytes, head: tuple[Any, ...]) -> Scop
     scope.groups = loader.numbered(name, Kind.GROUPS)
     found = loader.numbered(name, Kind.FOUND)
     for position, entries in loader.numbered(name, Kind.SEARCHED).items():
-        scope.searched[position] = (tuple(entries), tuple(found.get(position, ())))
+        names = tuple(loader.names.get(entry, entry) for entry in entries)
+        scope.searched[position] = (names, tuple(found.get(position, ())))
     parts = dict(loader.tuples(name, Kind.BATCH))
     if parts:
         scope.batch = CurrentBatch(

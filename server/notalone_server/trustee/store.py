@@ -15,15 +15,17 @@ from __future__ import annotations
 import gc
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from itertools import islice
+from typing import Any, Final
 
 import sqlalchemy as sa
 from nacl import bindings
 from nacl.exceptions import CryptoError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from notalone_crypto.codec import join
 from notalone_crypto.errors import NotAloneError
@@ -38,6 +40,8 @@ KEY_LENGTH: Final = 32
 _NONCE_LENGTH: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _MODULUS: Final = 1 << 256
 _FORMAT: Final = b"NotAlone-v1 trustee rows"
+_AT_ONCE: Final = 100  # rows in memory while all are counted
+_TOGETHER: Final = 250  # entries of an older program in one save
 
 metadata = sa.MetaData()
 table = sa.Table(
@@ -62,6 +66,12 @@ _TAMPERED: Final = (
     "into: keep both as they are, tell the other operators, and do not start from an older copy, which would "
     "answer with other values what this trustee answered already"
 )
+_CHANGED: Final = (
+    "somebody changed the database while this trustee was running: a value is not the one that was there at "
+    "the start. Treat the machine as broken into: keep the database and the key file as they are, tell the "
+    "other operators, and do not start from an older copy, which would answer with other values what this "
+    "trustee answered already"
+)
 _SHARED: Final = (
     "another process writes to this trustee's database; exactly one may. Stop it; if nobody of yours started "
     "it, treat the machine as broken into"
@@ -79,43 +89,59 @@ class SqlStore:
     _index: dict[Place, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
     _sum: int = field(init=False, default=0)
     _revision: int = field(init=False, default=0)
+    _token: object = field(init=False, default=None)  # of the last load: older memories may read no more
+    _sealing_key: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Derive the key for rows once."""
+        self._sealing_key = self._keyed(b"row sealing", b"")
 
     def load(self) -> Memory | None:
         """What was saved last, or None in an empty database.
 
         Raises: StoreRefused for anything that this trustee did not write, StoreUnavailable.
         """
-        with _collector_paused():
-            return self._load()
+        memory = self.look()
+        if memory is not None:
+            self._modernise(memory)
+        return memory
 
-    def _load(self) -> Memory | None:
+    def look(self) -> Memory | None:
+        """As `load`, without writing anything: entries of an older program may still lack their outlines."""
+        with collector_paused():
+            return self._look()
+
+    def _look(self) -> Memory | None:
+        self._index, self._sum, self._revision = {}, 0, 0
+        self._token = token = object()
+        self._differ = Differ(self._stored_keys, partial(self._read, token))
+        bodies: dict[Place, list[bytes]] = {}
+        keys: dict[Place, list[tuple[int, bytes]]] = {}
         try:
             with database.read(self.engine) as connection:
                 top = connection.execute(sa.select(head.c.revision, head.c.body)).one_or_none()
-                stored = list(connection.execute(sa.select(table)))
+                # Every row is read and counted, but never are all in memory at once.
+                streamed = sa.select(table).execution_options(yield_per=_AT_ONCE)
+                with connection.execute(streamed) as stored:
+                    for scope, kind, name, sealed in stored:
+                        place = (bytes(scope), Kind(kind))
+                        key, body = self._opened(place, bytes(name), bytes(sealed))
+                        self._count(place, key, self._element(place, key, body))
+                        if place[1] in rows.LEFT_THERE:
+                            keys.setdefault(place, []).append(rows.key_of(body))
+                        else:
+                            bodies.setdefault(place, []).append(body)
+            if top is None and not self._index:
+                return None
+            if top is None:
+                raise StoreRefused(_TAMPERED)
+            revision, total = top.revision, self._open(join(_FORMAT), bytes(top.body))
+            if not hmac.compare_digest(total, self._head(revision)):
+                raise StoreRefused(_TAMPERED)
+            self._revision = revision
+            memory = rows.restore(bodies, keys, self._differ.read)
         except SQLAlchemyError as error:
             raise StoreUnavailable("the database cannot be read") from error
-        self._index, self._sum, self._revision = {}, 0, 0
-        self._differ = Differ(self._stored_keys)
-        if top is None and not stored:
-            return None
-        if top is None:
-            raise StoreRefused(_TAMPERED)
-        bodies: dict[Place, list[bytes]] = {}
-        for scope, kind, name, sealed in stored:
-            opened = self._open(join(bytes(scope), bytes([kind]), bytes(name)), bytes(sealed))
-            length = int.from_bytes(opened[:4], "big")
-            key, body = opened[4 : 4 + length], opened[4 + length :]
-            place = (bytes(scope), Kind(kind))
-            bodies.setdefault(place, []).append(body)
-            self._count(place, key, self._element(place, key, body))
-        stored.clear()
-        revision, total = top.revision, self._open(join(_FORMAT), bytes(top.body))
-        if not hmac.compare_digest(total, self._head(revision)):
-            raise StoreRefused(_TAMPERED)
-        self._revision = revision
-        try:
-            memory = rows.restore(bodies)
         except (NotAloneError, ValueError, TypeError, IndexError) as error:
             raise StoreRefused(_TAMPERED) from error
         # Reading back must give exactly what is stored; this also primes the differ.
@@ -123,6 +149,57 @@ class SqlStore:
             raise StoreRefused(_TAMPERED)
         self._differ.settled(memory)
         return memory
+
+    def _modernise(self, memory: Memory) -> None:
+        """Entries that an older program stored get their outlines: some in a save, each of which is whole."""
+        for name, scope in memory.state.scopes.items():
+            place = (name, Kind.LIVE)
+            waiting = iter([entry for entry in scope.live if entry not in scope.outlines])
+            while some := list(islice(waiting, _TOGETHER)):
+                for entry, body in zip(some, self._bodies(place, some), strict=True):
+                    modern = rows.modern(body)
+                    if modern is None:
+                        raise StoreRefused(_TAMPERED)
+                    scope.live[entry], scope.outlines[entry] = modern
+                self.save(memory)
+            if list(scope.outlines) != list(scope.live):
+                raise StoreRefused(_TAMPERED)
+
+    def _read(self, token: object, place: Place, keys: Sequence[bytes]) -> list[Any]:
+        """Values of a mapping that was given out by the last load, as long as nothing failed since."""
+        if token is not self._token or self._differ is None:
+            raise StoreUnavailable("the database failed before; load it again")
+        try:
+            return [rows.value_of(body) for body in self._bodies(place, keys)]
+        except NotAloneError as error:  # not to be taken for a fault of the item that asked for the entry
+            raise StoreRefused(_TAMPERED) from error
+
+    def _bodies(self, place: Place, keys: Sequence[bytes]) -> list[bytes]:
+        """What is stored under these keys, if it is what was counted when this trustee started or saved.
+
+        Attack: the database is changed after the start, which saw it whole.
+        """
+        scope, kind = place
+        wanted = [rows.row_key(key) for key in keys]
+        names = [self._name(place, key) for key in wanted]
+        found = sa.select(table.c.name, table.c.body).where(
+            table.c.scope == scope, table.c.kind == int(kind), table.c.name.in_(names)
+        )
+        try:
+            with database.read(self.engine) as connection:
+                sealed = {bytes(name): bytes(body) for name, body in connection.execute(found)}
+        except SQLAlchemyError as error:
+            raise StoreUnavailable("the database cannot be read") from error
+        bodies = []
+        for key, name in zip(wanted, names, strict=True):
+            try:
+                stored_key, body = self._opened(place, name, sealed[name])
+            except (KeyError, StoreRefused) as error:
+                raise StoreRefused(_CHANGED) from error
+            if stored_key != key or self._element(place, key, body) != self._index[place].get(key):
+                raise StoreRefused(_CHANGED)
+            bodies.append(body)
+        return bodies
 
     def save(self, memory: Memory) -> None:
         """Write what changed since the last call; durable when this returns.
@@ -133,19 +210,23 @@ class SqlStore:
         differ, self._differ = self._differ, None
         if differ is None:
             raise StoreUnavailable("the database failed before; load it again")
-        fresh = self._fresh(differ.changes(memory))
+        with collector_paused():
+            fresh = self._fresh(differ.changes(memory))
+        replaced = [row for row, _ in fresh if row.key in self._index.get((row.scope, row.kind), ())]
         for row, element in fresh:
             self._count((row.scope, row.kind), row.key, element)
         try:
-            with database.write(self.engine) as connection:
-                self._write(connection, [row for row, _ in fresh])
+            with database.write(self.engine) as connection, collector_paused():
+                self._write(connection, [row for row, _ in fresh], replaced)
+        except IntegrityError as error:  # a row where this trustee stored none
+            raise StoreRefused(_CHANGED) from error
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable("the database takes no writes (full, read-only or away)") from error
         self._revision += 1
         differ.settled(memory)
         self._differ = differ
 
-    def _write(self, connection: sa.Connection, fresh: list[Row]) -> None:
+    def _write(self, connection: sa.Connection, fresh: list[Row], replaced: list[Row]) -> None:
         revision = self._revision + 1
         body = self._seal(join(_FORMAT), self._head(revision))
         if self._revision:
@@ -159,31 +240,32 @@ class SqlStore:
             raise StoreRefused(_SHARED)
         else:
             connection.execute(sa.insert(head).values(number=1, revision=revision, body=body))
-        places = [
-            {"at_scope": row.scope, "at_kind": int(row.kind), "at_name": self._name(row), "row": row}
-            for row in fresh
-        ]
-        if not places:
-            return
-        same = (
-            (table.c.scope == sa.bindparam("at_scope"))
-            & (table.c.kind == sa.bindparam("at_kind"))
-            & (table.c.name == sa.bindparam("at_name"))
-        )
-        connection.execute(
-            sa.delete(table).where(same), [{key: one[key] for key in one if key != "row"} for one in places]
-        )
+        if replaced:
+            same = (
+                (table.c.scope == sa.bindparam("at_scope"))
+                & (table.c.kind == sa.bindparam("at_kind"))
+                & (table.c.name == sa.bindparam("at_name"))
+            )
+            places = [((row.scope, row.kind), row.key) for row in replaced]
+            connection.execute(
+                sa.delete(table).where(same),
+                [
+                    {"at_scope": place[0], "at_kind": int(place[1]), "at_name": self._name(place, key)}
+                    for place, key in places
+                ],
+            )
+        named = [(row, self._name((row.scope, row.kind), row.key)) for row in fresh]
         written = [
             {
                 "scope": row.scope,
                 "kind": int(row.kind),
-                "name": self._name(row),
+                "name": name,
                 "body": self._seal(
-                    join(row.scope, bytes([row.kind]), self._name(row)),
+                    join(row.scope, bytes([row.kind]), name),
                     len(row.key).to_bytes(4, "big") + row.key + row.body,
                 ),
             }
-            for row in fresh
+            for row, name in named
             if row.body is not None
         ]
         if written:
@@ -213,8 +295,8 @@ class SqlStore:
     def _keyed(self, purpose: bytes, data: bytes) -> bytes:
         return hashlib.blake2b(data, digest_size=32, key=self.key, person=purpose).digest()
 
-    def _name(self, row: Row) -> bytes:
-        return self._keyed(b"row name", join(row.scope, bytes([row.kind]), row.key))
+    def _name(self, place: Place, key: bytes) -> bytes:
+        return self._keyed(b"row name", join(place[0], bytes([place[1]]), key))
 
     def _element(self, place: Place, key: bytes, body: bytes) -> int:
         return (
@@ -225,28 +307,31 @@ class SqlStore:
         size = sum(len(keys) for keys in self._index.values())
         return revision.to_bytes(8, "big") + size.to_bytes(8, "big") + self._sum.to_bytes(32, "big")
 
-    def _sealing_key(self) -> bytes:
-        return self._keyed(b"row sealing", b"")
-
     def _seal(self, context: bytes, plaintext: bytes) -> bytes:
         nonce = self.randomness(_NONCE_LENGTH)
         sealed = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-            plaintext, context, nonce, self._sealing_key()
+            plaintext, context, nonce, self._sealing_key
         )
         return nonce + sealed
+
+    def _opened(self, place: Place, name: bytes, sealed: bytes) -> tuple[bytes, bytes]:
+        """Key and body of one row."""
+        opened = self._open(join(place[0], bytes([place[1]]), name), sealed)
+        end = 4 + int.from_bytes(opened[:4], "big")
+        return opened[4:end], opened[end:]
 
     def _open(self, context: bytes, sealed: bytes) -> bytes:
         try:
             return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
-                sealed[_NONCE_LENGTH:], context, sealed[:_NONCE_LENGTH], self._sealing_key()
+                sealed[_NONCE_LENGTH:], context, sealed[:_NONCE_LENGTH], self._sealing_key
             )
         except (CryptoError, ValueError) as error:
             raise StoreRefused(_TAMPERED) from error
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Everything read here stays: looking for garbage among it, again and again, takes as long as reading."""
+def collector_paused() -> Iterator[None]:
+    """All that is made here is needed to the end: looking for garbage among it takes as long as the work."""
     running = gc.isenabled()
     gc.disable()
     try:
