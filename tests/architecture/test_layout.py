@@ -19,8 +19,8 @@ LENGTH_REASON = "Length:"
 # What the core may use: pure modules of the standard library, and the libraries chosen in the ADRs.
 # An allow list, because the import contracts' deny list cannot know tomorrow's module.
 CORE_MAY_IMPORT = {
-    "__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "enum",
-    "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re", "string",
+    "__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses",
+    "enum", "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re", "string",
     "struct", "types", "typing", "unicodedata",
     "cffi", "cryptography", "nacl", "notalone_crypto", "phonenumbers",
 }  # fmt: skip
