@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,23 @@ def test_operations_tell_health_readiness_and_counts() -> None:
     page = client.get("/metrics").text
     assert "notalone_test_things_total 1\n" in page
     assert "notalone_test_size 3\n" in page
+
+
+def test_a_flood_of_tokens_costs_no_threads_and_old_counters_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: a new token for every request, so that looking through all of them becomes the work."""
+    now = 0.0
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    counts = limits.Counts()
+    before = threading.active_count()
+    for number in range(1000):
+        assert counts.incr(f"token {number}", limits.HOUR) == 1
+    assert [counts.incr("token 0", limits.HOUR) for _ in range(2)] == [2, 3]
+    assert threading.active_count() == before
+    now = limits.HOUR - 1.0
+    assert counts.incr("token 0", limits.HOUR) == 4
+    assert counts.incr("later", limits.HOUR) == 1
+    now = limits.HOUR + 60.0
+    assert counts.incr("token 0", limits.HOUR) == 1
+    assert counts.get("later") == 1
+    assert counts.get("token 1") == 0
+    assert counts.reset() == 2  # the others' were dropped

@@ -32,7 +32,7 @@ def number(description: str, example: int, most: int = MAX_SIZE) -> Any:  # noqa
     return Path(ge=0, le=most, description=description, examples=[example])
 
 
-def _scope(scope: Annotated[str, _HEX]) -> bytes:
+async def _scope(scope: Annotated[str, _HEX]) -> bytes:  # async: anything else is sent to another thread
     return bytes.fromhex(scope)
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from limits import RateLimitItemPerHour, RateLimitItemPerSecond
-from limits.storage import MemoryStorage
+from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +29,7 @@ TOKEN_HEADER: Final = "Notalone-Token"  # noqa: S105 - the header's name
 TOKEN_LENGTH: Final = 32  # u64 hour, 16 random bytes, u64 counter
 _PREFIX: Final = b"NotAlone-v1/request-token"
 HOUR: Final = 3600
+_SWEEP_SECONDS: Final = 60.0
 ANONYMOUS_BODY: Final = 512 * 1024
 SIGNED_BODY: Final = (1 << 24) + (1 << 16)
 
@@ -47,6 +50,66 @@ def _work(audience: bytes, token: bytes) -> int:
     return 256 - int.from_bytes(hashlib.sha256(_PREFIX + audience + token).digest(), "big").bit_length()
 
 
+class Counts(Storage):
+    """Counters of this process, for the library's strategies.
+
+    Its own storage in memory starts a thread and looks through all counters every few milliseconds: with
+    a token for each request that is the work of a flood.
+    """
+
+    STORAGE_SCHEME: list[str] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[str, tuple[int, float]] = {}  # key -> how often, until when
+        self._lock = threading.Lock()
+        self._swept = time.monotonic()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """Nothing here fails."""
+        return ValueError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """One more; a counter begins anew `expiry` seconds after it began."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._swept > _SWEEP_SECONDS:
+                self._counts = {one: kept for one, kept in self._counts.items() if kept[1] > now}
+                self._swept = now
+            count, until = self._counts.get(key, (0, 0.0))
+            if until <= now:
+                count, until = 0, now + expiry
+            self._counts[key] = (count + amount, until)
+            return count + amount
+
+    def get(self, key: str) -> int:
+        """How often so far."""
+        count, until = self._counts.get(key, (0, 0.0))
+        return count if until > time.monotonic() else 0
+
+    def get_expiry(self, key: str) -> float:
+        """When the counter begins anew, on the wall clock."""
+        left = self._counts.get(key, (0, 0.0))[1] - time.monotonic()
+        return time.time() + max(0.0, left)
+
+    def check(self) -> bool:
+        """Memory is always there."""
+        return True
+
+    def reset(self) -> int:
+        """Begin anew."""
+        with self._lock:
+            gone = len(self._counts)
+            self._counts.clear()
+        return gone
+
+    def clear(self, key: str) -> None:
+        """Begin one counter anew."""
+        with self._lock:
+            self._counts.pop(key, None)
+
+
 @dataclass(slots=True)
 class AnonymousLimiter:
     """Accepts requests with a fresh token, a few per token, and not more in all than the machine can do."""
@@ -57,7 +120,7 @@ class AnonymousLimiter:
     per_token: int = 30  # requests per hour
     per_second: int = 200  # of everybody together
     _limiter: FixedWindowRateLimiter = field(
-        init=False, default_factory=lambda: FixedWindowRateLimiter(MemoryStorage())
+        init=False, default_factory=lambda: FixedWindowRateLimiter(Counts())
     )
 
     def check(self, header: str) -> None:
