@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -189,6 +191,21 @@ def test_a_service_finishes_what_it_began_and_has_logged_nobody(service: Service
     assert all(set(one) <= redaction.ALLOWED for one in events)
     for word in (SECRET, "203.0.113.7", "127.0.0.1", "/v1/", "/health", "member@", "GET", "POST", "HTTP"):
         assert word not in service.output, word
+
+
+@pytest.mark.parametrize("service", SERVICES, indirect=True)
+def test_an_orderly_stop_leaves_everything_in_the_database_file(service: Service) -> None:
+    """Attack: none; who copies the one file of a stopped service must not lose what was in SQLite's log."""
+    service.start()
+    assert service.process is not None
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(30) == 0, service.output
+    left = {one.name for one in service.folder.glob(f"{service.name}.sqlite*")}
+    assert left == {f"{service.name}.sqlite", f"{service.name}.sqlite.{service.name}.lock"}
+    alone = service.folder / "alone"
+    alone.write_bytes((service.folder / f"{service.name}.sqlite").read_bytes())
+    with closing(sqlite3.connect(alone)) as copy:
+        assert copy.execute("SELECT count(*) > 1 FROM sqlite_master").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
