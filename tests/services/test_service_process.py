@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -217,6 +218,27 @@ def test_a_service_without_its_port_does_not_start_and_says_so(service: Service)
             taken.listen()
             assert service.launch().wait(PATIENCE) == 2, service.output
             assert f"port {port}" in " ".join(service.output.split()), service.output
+
+
+@pytest.mark.parametrize("service", ["issuer"], indirect=True)
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('board = "board.example"', "board: .*an address such as https://board.example"),
+        ('board = "https://[::1"', "board: .*an address such as https://board.example"),
+        ('board = "http://board.example"', "board: .*use https"),
+        ('database = "nothing of the kind"', "database: .*not a database URL"),
+    ],
+)
+def test_an_issuer_with_a_wrong_address_says_which_and_ends(service: Service, line: str, word: str) -> None:
+    """Attack: none; a traceback tells an operator nothing."""
+    config = service.folder / "config.toml"
+    name = line.split(" ", maxsplit=1)[0]
+    config.write_text(re.sub(rf"(?m)^{name} = .*$", line, config.read_text()))
+    assert service.launch().wait(PATIENCE) == 2, service.output
+    said = " ".join(service.output.split())
+    assert re.search(word, said), said
+    assert "Traceback" not in said
 
 
 SIGNALLED = """

@@ -13,6 +13,7 @@ import typer
 
 from notalone_crypto.errors import NotAloneError
 from notalone_crypto.primitives import signing
+from notalone_server.edge.address import check_address
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import write_secret
 from notalone_server.issuer.app import opened, run
@@ -54,6 +55,7 @@ def init(
 ) -> None:
     """Make key, settings and an empty database; print the key that goes into the policy."""
     try:
+        check_address(board)  # before a key is made that a second try would not overwrite
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = signing.generate_key(system_randomness)
         write_secret(folder / "issuer.key", key.seed)
