@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -192,6 +195,21 @@ def test_a_service_finishes_what_it_began_and_has_logged_nobody(service: Service
 
 
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
+def test_an_orderly_stop_leaves_everything_in_the_database_file(service: Service) -> None:
+    """Attack: none; who copies the one file of a stopped service must not lose what was in SQLite's log."""
+    service.start()
+    assert service.process is not None
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(30) == 0, service.output
+    left = {one.name for one in service.folder.glob(f"{service.name}.sqlite*")}
+    assert left == {f"{service.name}.sqlite", f"{service.name}.sqlite.{service.name}.lock"}
+    alone = service.folder / "alone"
+    alone.write_bytes((service.folder / f"{service.name}.sqlite").read_bytes())
+    with closing(sqlite3.connect(alone)) as copy:
+        assert copy.execute("SELECT count(*) > 1 FROM sqlite_master").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("service", SERVICES, indirect=True)
 def test_a_service_without_its_port_does_not_start_and_says_so(service: Service) -> None:
     """HTTP-23. A board whose health nobody can ask for would fail unseen."""
     for port in {service.operations, service.open_port}:
@@ -200,6 +218,27 @@ def test_a_service_without_its_port_does_not_start_and_says_so(service: Service)
             taken.listen()
             assert service.launch().wait(PATIENCE) == 2, service.output
             assert f"port {port}" in " ".join(service.output.split()), service.output
+
+
+@pytest.mark.parametrize("service", ["issuer"], indirect=True)
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('board = "board.example"', "board: .*an address such as https://board.example"),
+        ('board = "https://[::1"', "board: .*an address such as https://board.example"),
+        ('board = "http://board.example"', "board: .*use https"),
+        ('database = "nothing of the kind"', "database: .*not a database URL"),
+    ],
+)
+def test_an_issuer_with_a_wrong_address_says_which_and_ends(service: Service, line: str, word: str) -> None:
+    """Attack: none; a traceback tells an operator nothing."""
+    config = service.folder / "config.toml"
+    name = line.split(" ", maxsplit=1)[0]
+    config.write_text(re.sub(rf"(?m)^{name} = .*$", line, config.read_text()))
+    assert service.launch().wait(PATIENCE) == 2, service.output
+    said = " ".join(service.output.split())
+    assert re.search(word, said), said
+    assert "Traceback" not in said
 
 
 SIGNALLED = """

@@ -277,7 +277,7 @@ def test_each_thing_that_is_wrong_is_named_with_what_to_do(config: Path) -> None
     trustee_app.assemble(read_settings(config)).build()
     text = config.read_text()
     (config.parent / "trustee.key").chmod(0o644)
-    assert "0600" in wrong(config)["keys"]
+    assert f"mode 0600: chmod 600 {config.parent / 'trustee.key'}" in wrong(config)["keys"]
     (config.parent / "trustee.key").chmod(0o600)
     (config.parent / "passphrase").write_bytes(b"something else entirely")
     assert "passphrase is wrong" in wrong(config)["keys"]
@@ -292,6 +292,8 @@ def test_each_thing_that_is_wrong_is_named_with_what_to_do(config: Path) -> None
     assert "does not serve" in wrong(config)["board"]
     config.write_text(re.sub(r'scopes = \[".*?"\]', "scopes = []", text))
     assert "nothing would be done" in wrong(config)["settings"]
+    config.write_text(re.sub(r'approved_policies = \[".*?"\]', "approved_policies = []", text))
+    assert "notalone trustee policy" in wrong(config)["policies"]
     config.write_text(text)
     assert wrong(config) == {}
     assert "cannot read the settings" in wrong(config.with_name("nowhere.toml"))["settings"]

@@ -7,6 +7,7 @@ else: what is asked and checked is in `steps_desk.py`.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,8 @@ def read_desk_key(path: Path) -> HpkePrivateKey:
         if not stat.S_ISREG(about.st_mode) or about.st_mode & _OTHERS or about.st_uid != os.geteuid():
             raise Misuse(
                 Code.MISUSE,
-                f"{path} must be a regular file of this user with mode 0600",
+                f"{path} must be a regular file of this user with mode 0600: "
+                f"chmod 600 {shlex.quote(str(path))}",
                 fault=Fault.OPERATOR,
             )
         secret = os.read(descriptor, HPKE_KEY_LENGTH + 1)

@@ -7,7 +7,7 @@ policies that do not belong together.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -66,6 +66,7 @@ class Running:
     forgetting: Forgetting
     turn: Turn
     everybody_there: Callable[[], bool]
+    close: Callable[[], None] = lambda: None  # what `assemble` opened
 
     def work(self) -> None:
         """What has to be done from time to time: due batches, bundles that everybody has, old letters."""
@@ -156,7 +157,7 @@ def assemble(
         settings.requests_per_second,
     )
     auditors = tuple(bytes.fromhex(one) for one in settings.auditors)
-    return build(
+    running = build(
         board,
         manifest,
         auditors,
@@ -166,6 +167,7 @@ def assemble(
         settings.letters_per_scope,
         turn,
     )
+    return replace(running, close=engine.dispose)
 
 
 def publish_once(board: BoardService, policy: ScopePolicy) -> None:
@@ -190,13 +192,17 @@ def main(config: Path) -> None:
     # Before the first look into the database: a second process must not even migrate it.
     with exclusive(settings.database_url(), "board") as still_ours:
         running = assemble(settings, turn=Turn(still_ours))
-        process.serve(
-            running.app,
-            (settings.host, settings.port),
-            running.operations,
-            (settings.operations_host, settings.operations_port),
-            [process.Periodic("board", settings.tick_seconds, running.work)],
-        )
+        # SQLite's log goes into the file with the last connection: whoever copies that has all of it.
+        try:
+            process.serve(
+                running.app,
+                (settings.host, settings.port),
+                running.operations,
+                (settings.operations_host, settings.operations_port),
+                [process.Periodic("board", settings.tick_seconds, running.work)],
+            )
+        finally:
+            running.close()
 
 
 def init(folder: Path) -> bytes:

@@ -6,6 +6,7 @@ Owns the permission checks. Refuses to know what the secrets are for.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,8 @@ def read_secret(path: Path, length: int | None = None) -> bytes:
         if not stat.S_ISREG(about.st_mode) or about.st_mode & _OTHERS or about.st_uid != os.geteuid():
             raise Misuse(
                 Code.MISUSE,
-                f"{path} must be a regular file of the service's own user with mode 0600",
+                f"{path} must be a regular file of the service's own user with mode 0600: "
+                f"chmod 600 {shlex.quote(str(path))}",
                 fault=Fault.OPERATOR,
             )
         data = file.read()

@@ -6,6 +6,8 @@ Owns the wiring. Refuses rules and SQL, which are below it.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -80,6 +82,13 @@ def open_issuer(
     return LiveIssuer(service, store)
 
 
+@contextmanager
+def opened(settings: IssuerSettings) -> Iterator[LiveIssuer]:
+    """The service for one short command, beside a running one or not. Raises as `open_issuer`."""
+    with database.disposing(database.open_engine(settings.database_url())) as engine:
+        yield open_issuer(settings, engine=engine)
+
+
 def build(live: LiveIssuer, limiter: AnonymousLimiter) -> Built:
     """The HTTP interface of an opened issuer."""
     api = ServiceApi("NotAlone issuer", "The roll of one organisation. It takes no part in filing.")
@@ -114,7 +123,7 @@ def run(settings: IssuerSettings) -> None:
     configure("issuer")
     engine = database.open_engine(settings.database_url())
     # Two would send letters twice, and each would bring the board snapshots that the other replaced.
-    with exclusive(engine, "issuer") as alone:
+    with exclusive(engine, "issuer") as alone, database.disposing(engine):
         _serve(settings, open_issuer(settings, engine=engine), alone)
 
 

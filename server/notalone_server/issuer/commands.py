@@ -13,9 +13,10 @@ import typer
 
 from notalone_crypto.errors import NotAloneError
 from notalone_crypto.primitives import signing
+from notalone_server.edge.address import check_address
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.secretfile import write_secret
-from notalone_server.issuer.app import open_issuer, run
+from notalone_server.issuer.app import opened, run
 from notalone_server.issuer.cards import Format, write
 from notalone_server.issuer.settings import read_settings
 
@@ -54,6 +55,7 @@ def init(
 ) -> None:
     """Make key, settings and an empty database; print the key that goes into the policy."""
     try:
+        check_address(board)  # before a key is made that a second try would not overwrite
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = signing.generate_key(system_randomness)
         write_secret(folder / "issuer.key", key.seed)
@@ -68,7 +70,8 @@ def init(
         )
         with config.open("x", encoding="utf-8") as file:
             file.write(text)
-        open_issuer(read_settings(config))
+        with opened(read_settings(config)):
+            pass  # migrated
     except (NotAloneError, OSError) as error:
         raise _fail(error) from error
     typer.echo(f"settings: {config}")
@@ -96,8 +99,8 @@ def cards(
         settings = read_settings(config)
         if out.exists():
             raise FileExistsError(f"{out} exists already")
-        live = open_issuer(settings)
-        made = live.change(lambda issuer: issuer.make_cards(count, system_randomness))
+        with opened(settings) as live:
+            made = live.change(lambda issuer: issuer.make_cards(count, system_randomness))
         write_secret(out, write(made, settings.card_address, form))
     except (NotAloneError, OSError) as error:
         raise _fail(error) from error
@@ -113,7 +116,8 @@ def members(
     try:
         lines = [line.strip() for line in addresses.read_text("utf-8").splitlines()]
         listed = tuple(line for line in lines if line)
-        new = open_issuer(read_settings(config)).change(lambda issuer: issuer.list_members(listed))
+        with opened(read_settings(config)) as live:
+            new = live.change(lambda issuer: issuer.list_members(listed))
     except (NotAloneError, OSError, UnicodeDecodeError) as error:
         raise _fail(error) from error
     typer.echo(f"{new} new addresses")
@@ -125,7 +129,8 @@ def close(
 ) -> None:
     """Close the place of somebody who left; it is absent from the next snapshot."""
     try:
-        open_issuer(read_settings(config)).change(lambda issuer: issuer.close_place(place))
+        with opened(read_settings(config)) as live:
+            live.change(lambda issuer: issuer.close_place(place))
     except NotAloneError as error:
         raise _fail(error) from error
     typer.echo("closed")

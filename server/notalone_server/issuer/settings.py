@@ -10,13 +10,15 @@ import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MIN_ROLL, Tag
+from notalone_server.edge.address import check_address
 from notalone_server.edge.secretfile import read_secret
 
 
@@ -79,11 +81,24 @@ class IssuerSettings(BaseSettings):
             url = url.set(password=read_secret(self.database_password_file).decode("utf-8").strip())
         return url.render_as_string(hide_password=False)
 
-    @model_validator(mode="after")
-    def _no_password_here(self) -> Self:
-        if make_url(self.database).password:
+    @field_validator("board")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            return check_address(value)
+        except Misuse as error:
+            raise ValueError(error.detail) from error
+
+    @field_validator("database")
+    @classmethod
+    def _no_password_here(cls, value: str) -> str:
+        try:
+            parsed = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("not a database URL") from error
+        if parsed.password:
             raise ValueError("put the database password into a file: database_password_file")
-        return self
+        return value
 
     @model_validator(mode="after")
     def _mail_is_there(self) -> Self:

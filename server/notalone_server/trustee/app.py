@@ -90,7 +90,12 @@ def assemble(
     instance = committee.manifest.parameters.instance
     scopes = [(name, scope_name(instance, name)) for name in settings.scopes]
     metrics = Metrics("trustee", COUNTERS, GAUGES)
-    return Worker(build, scopes, clock, metrics, settings.longest_wait_polls)
+
+    def close() -> None:
+        board.close()
+        engine.dispose()
+
+    return Worker(build, scopes, clock, metrics, settings.longest_wait_polls, close)
 
 
 def operations(worker: Worker, clock: Clock, title: str) -> FastAPI:
@@ -127,8 +132,8 @@ def run(config: Path) -> None:
     redaction.configure("trustee")
     # Two with the same keys would answer the same question with different bytes.
     with exclusive(settings.database_url(), "trustee") as still_ours:
-        worker = assemble(settings, still_ours=still_ours)
         committee, own, _ = load_keys(settings)
+        worker = assemble(settings, still_ours=still_ours)
         title = committee.manifest.parameters.trustees[own.index - 1]
         # On a machine shared with a board, whoever files waits for the board, and nobody for a trustee.
         loop = process.Periodic("trustee", settings.poll_seconds, worker.step, gives_way=True)
@@ -140,3 +145,4 @@ def run(config: Path) -> None:
             )
         finally:
             worker.stop()
+            worker.close()  # SQLite's log goes into the file: whoever copies that has all of it

@@ -59,6 +59,13 @@ def examine(config: Path, clock: Clock) -> Iterator[Finding]:
         yield Finding(good=True, what="settings", detail=str(config))
     else:
         yield Finding(good=False, what="settings", detail=f"{config}: scopes is empty: nothing would be done")
+    if not settings.approved_policies:
+        yield Finding(
+            good=False,
+            what="policies",
+            detail="approved_policies is empty: this trustee agrees to no scope's rules. Read the rules with "
+            "`notalone trustee policy FILE` and put the line that it prints into the settings",
+        )
     try:
         committee, own, _ = load_keys(settings)
     except NotAloneError as error:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 
 from notalone_crypto.errors import Code, Fault, Misuse, NotAloneError, StateConflict
 from notalone_server.edge import problem, redaction
+from notalone_server.edge.address import is_loopback
 from notalone_server.edge.clock import system_clock
 from notalone_server.edge.limits import BodyLimit
 from notalone_server.edge.metrics import Metrics
@@ -30,7 +31,6 @@ from notalone_server.edge.octets import Octets, OctetsResponse
 from notalone_server.edge.openapi import ServiceApi, answers, answers_json, describe, problems
 from notalone_server.edge.problem import ProblemError
 from notalone_server.edge.signing import RequestVerifier
-from notalone_server.trustee.address import is_loopback
 from notalone_server.trustee.agreement import read_agreement
 from notalone_server.trustee.public import Place, PublicFiles
 

@@ -19,12 +19,12 @@ import httpx
 
 from notalone_crypto.errors import CeremonyFailed, Code, Fault, Misuse, NotAloneError, StateConflict
 from notalone_crypto.randomness import Randomness
+from notalone_server.edge.address import check_address
 from notalone_server.edge.clock import system_clock
 from notalone_server.edge.octets import MEDIA_TYPE
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.signing import authorization
 from notalone_server.trustee import spoken
-from notalone_server.trustee.address import check_address
 from notalone_server.trustee.agreement import NAME_BYTES, PARAMETERS, Agreement, read_agreement
 from notalone_server.trustee.ceremony import Ceremony
 from notalone_server.trustee.exchange import MAX_MESSAGE, ROOT

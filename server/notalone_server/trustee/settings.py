@@ -16,8 +16,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from notalone_crypto.errors import Code, Fault, Misuse
+from notalone_server.edge.address import check_address
 from notalone_server.edge.secretfile import read_secret
-from notalone_server.trustee.address import check_address
 
 _FINGERPRINT = 64
 

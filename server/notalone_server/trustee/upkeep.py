@@ -7,6 +7,7 @@ trustee where both would answer the board.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,9 @@ def repeat(settings: TrusteeSettings) -> list[Repeated]:
     StoreUnavailable, CommitteeHalted.
     """
     done = []
-    with exclusive(settings.database_url(), "trustee") as still_ours:
+    with exclusive(settings.database_url(), "trustee") as still_ours, ExitStack() as stack:
         worker = app.assemble(settings, still_ours=still_ours)
+        stack.callback(worker.close)
         service = worker.build()
         for name, scope in worker.scopes:
             if scope not in service.machine.state.scopes:

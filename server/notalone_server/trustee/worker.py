@@ -79,6 +79,7 @@ class Worker:
     clock: Clock
     metrics: Metrics
     longest_wait: int = 64
+    close: Callable[[], None] = lambda: None  # the connections, when the work has ended
     condition: Condition = field(init=False, default=Condition.STARTING)
     detail: str = field(init=False, default="")
     halt: Halt | None = field(init=False, default=None)

@@ -1,4 +1,4 @@
-"""Addresses that a trustee may call. Owns the rule that nothing leaves this machine in clear text."""
+"""Addresses that a service may call. Owns the rule that nothing leaves this machine in clear text."""
 
 from __future__ import annotations
 
