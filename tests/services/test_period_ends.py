@@ -195,3 +195,15 @@ def test_no_receipt_is_given_for_what_trustees_would_call_too_early_or_kept_for_
             deployment.board.submit_filing(changed.encode())
         assert caught.value.code == code
     assert deployment.board.submit_filing(sealed.filing.encode())
+
+
+def test_no_receipt_is_given_for_a_report_under_rules_that_were_replaced() -> None:
+    """HTTP-27. Else she would hold a promise, and every trustee would refuse what it promises."""
+    story = at_the_end(seconds=3600)
+    deployment, old = story.deployment, story.deployment.policy
+    new = replace(old, version=old.version + 1, quota=old.quota + 1)
+    deployment.board.publish_policy(new)
+    with pytest.raises(ContextMismatch) as caught:
+        story.file(0, {1: 0}, 2)
+    assert caught.value.code == Code.POLICY
+    assert deployment.board.spent_tags(old.scope, period_of(deployment.clock.now, old.period_days)) == ()

@@ -20,6 +20,7 @@ from notalone_client import (
     Phrase,
     Refused,
     RollMoved,
+    RulesChanged,
     SealAgain,
     Sealed,
     Trust,
@@ -27,6 +28,8 @@ from notalone_client import (
     UnexpectedAnswer,
     WrongPhrase,
 )
+from notalone_client.cli_input import sentence
+from notalone_client.texts import Speaker
 from notalone_client.transport import Answer, Request, SyncTransport, check_address
 from notalone_crypto.errors import (
     Code,
@@ -37,6 +40,7 @@ from notalone_crypto.errors import (
     VerificationFailed,
 )
 from notalone_crypto.messages.contact import ReplyCard
+from notalone_crypto.messages.filing import Filing, Header
 from notalone_crypto.primitives import hpke, signing
 from notalone_crypto.protocol import release
 from notalone_crypto.protocol.withdraw import DAY_SECONDS
@@ -205,6 +209,18 @@ def test_a_report_sealed_for_a_period_that_ended_spends_nothing_and_is_sealed_ag
     again = one.seal(about("period@example.org"))
     assert one.file(again).entry == again.entry
     assert [found.entry for found in one.find()] == [again.entry]
+
+
+def test_changed_rules_are_told_in_words_and_not_sealed_under_unread(town: Town) -> None:
+    """Whom a report opens to is part of the rules: nobody seals again under new ones without asking her."""
+    one = town.member()
+    filing = Filing.decode(one.seal(about("rules@example.org")).data)
+    header = Header.decode(filing.header).with_field("policy", bytes(32))
+    with pytest.raises(RulesChanged) as refused:
+        one.file(Sealed(filing.with_field("header", header.encode()).encode()))
+    assert not isinstance(refused.value, SealAgain)
+    assert sentence(Speaker("fr"), refused.value).startswith("Les règles ont changé")
+    assert sentence(Speaker("en"), refused.value).startswith("The rules have changed")
 
 
 def test_a_device_a_little_slow_takes_the_period_of_the_roll(

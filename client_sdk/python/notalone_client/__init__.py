@@ -14,6 +14,7 @@ from notalone_client.errors import (
     OtherVersion,
     Refused,
     RollMoved,
+    RulesChanged,
     SealAgain,
     Unavailable,
     UnexpectedAnswer,
@@ -31,6 +32,6 @@ from notalone_crypto.messages.contact import Choice, Stage
 __all__ = [
     "AsyncClient", "AsyncDesk", "Choice", "Client", "ClientError", "Conversation", "DateRefused",
     "Desk", "DeskMatch", "EntryState", "FilingStatus", "Form", "Matched", "Named", "News", "NotSafe",
-    "OtherVersion", "OwnFiling", "Phrase", "Refused", "RollMoved", "SealAgain", "Sealed", "Stage", "Trust",
-    "Unavailable", "UnexpectedAnswer", "WrongPhrase", "create_desk_key",
+    "OtherVersion", "OwnFiling", "Phrase", "Refused", "RollMoved", "RulesChanged", "SealAgain", "Sealed",
+    "Stage", "Trust", "Unavailable", "UnexpectedAnswer", "WrongPhrase", "create_desk_key",
 ]  # fmt: skip

@@ -20,7 +20,15 @@ import typer
 from rich.console import Console
 
 from notalone_client.client import Client
-from notalone_client.errors import ClientError, DateRefused, NotSafe, Refused, Unavailable, WrongPhrase
+from notalone_client.errors import (
+    ClientError,
+    DateRefused,
+    NotSafe,
+    Refused,
+    RulesChanged,
+    Unavailable,
+    WrongPhrase,
+)
 from notalone_client.phrase import Phrase
 from notalone_client.report import Form, Named
 from notalone_client.system import system_randomness
@@ -144,6 +152,7 @@ def sentence(say: Speaker, error: Exception) -> str:
         (WrongPhrase, "error.phrase"),
         (Unavailable, "error.unavailable"),
         (NotSafe, "error.unsafe"),
+        (RulesChanged, "error.rules"),
     )
     for kind, key in kinds:
         if isinstance(error, kind):

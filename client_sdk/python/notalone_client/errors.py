@@ -45,6 +45,14 @@ class DateRefused(SealAgain):
     """
 
 
+class RulesChanged(Refused):
+    """The scope's rules are others than those this report was sealed under. Nothing was spent.
+
+    She may want to read the new ones before she seals again, with a client begun anew: whom a report
+    opens to is part of them.
+    """
+
+
 class UnexpectedAnswer(ClientError):
     """An answer that no honest service gives: too large, of another type or shape."""
 

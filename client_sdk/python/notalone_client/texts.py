@@ -167,6 +167,10 @@ FRENCH: Final[Mapping[str, str]] = {
         "Ce message demande à être gardé trop longtemps, ou la date de cet appareil est fausse : rien n'a "
         "été compté."
     ),
+    "error.rules": (
+        "Les règles ont changé depuis que ce message a été scellé. Rien n'a été compté. Lisez les nouvelles, "
+        "puis écrivez-le de nouveau si elles vous conviennent."
+    ),
     "error.context.committee": "Ce ne sont pas les organismes attendus : rien n'a été envoyé.",
     "talk.closed": "Vous lirez ce que l'autre écrit quand vous aurez toutes les deux accepté.",
     "slot.work_identity": "au travail",
@@ -343,6 +347,10 @@ ENGLISH: Final[Mapping[str, str]] = {
     ),
     "error.context.expiry": (
         "This message asks to be kept for too long, or this device's date is wrong: nothing was counted."
+    ),
+    "error.rules": (
+        "The rules have changed since this message was sealed. Nothing was counted. Read the new ones, then "
+        "write it again if they suit you."
     ),
     "error.context.committee": "These are not the organisations that were expected: nothing was sent.",
     "talk.closed": "You will read what the other writes once you have both agreed.",

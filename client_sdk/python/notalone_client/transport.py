@@ -24,6 +24,7 @@ from notalone_client.errors import (
     OtherVersion,
     Refused,
     RollMoved,
+    RulesChanged,
     Unavailable,
     UnexpectedAnswer,
 )
@@ -43,6 +44,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OTHER_VERSION: Final = frozenset({406, 415})
 _REFUSALS: Final[dict[str, type[Refused]]] = {
     Code.SNAPSHOT: RollMoved, Code.PERIOD: DateRefused, Code.EXPIRED: DateRefused, Code.EXPIRY: DateRefused,
+    Code.POLICY: RulesChanged,
 }  # fmt: skip
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 

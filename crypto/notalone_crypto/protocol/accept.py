@@ -104,7 +104,8 @@ def _check_header(
     view: View, encoded: bytes, seen_encs: frozenset[bytes] | set[bytes], spent: set[bytes]
 ) -> Header:
     header = Header.decode(encoded)
-    _check_rules(view, header)
+    check_rules(view.committee, view.policy, header)
+    check_calendar(view.policy, header, view.since, view.now)
     if header.enc in seen_encs:
         # Else a complaint would be a Diffie-Hellman oracle for other people's bundles.
         raise StateConflict(Code.ENC_REUSED, "this enc was used before")
@@ -113,9 +114,11 @@ def _check_header(
     return header
 
 
-def _check_rules(view: View, header: Header) -> None:
-    """Committee, scope, policy, period and expiry."""
-    committee, policy = view.committee, view.policy
+def check_rules(committee: Committee, policy: ScopePolicy, header: Header) -> None:
+    """Committee, scope, and what the scope's rules in force offer.
+
+    Raises: ContextMismatch (context.committee, context.generation, context.scope, context.policy).
+    """
     if header.committee != committee.identifier:
         raise ContextMismatch(Code.COMMITTEE, "a filing for another committee")
     if header.generation != committee.manifest.generation:
@@ -128,7 +131,6 @@ def _check_rules(view: View, header: Header) -> None:
         raise ContextMismatch(Code.POLICY, "the policy does not offer this way of opening")
     if header.desk_key not in [desk.key for desk in policy.desks]:
         raise ContextMismatch(Code.POLICY, "the policy has no such desk")
-    check_calendar(policy, header, view.since, view.now)
 
 
 def check_calendar(

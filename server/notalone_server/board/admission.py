@@ -24,12 +24,13 @@ CLOCK_DIFFERENCE_SECONDS: Final = (
 
 
 def check_filing(committee: Committee, scope: ScopeRecord, filing: Filing, header: Header) -> None:
-    """Whether the scope is open, and everything that costs little.
+    """Whether the scope is open, and everything that costs little; trustees would refuse the rest.
 
     Raises: ContextMismatch, MalformedInput, VerificationFailed.
     """
     if not scope.active:
         raise ContextMismatch(Code.SCOPE, "this scope is not open yet")
+    accept.check_rules(committee, scope.policy, header)
     accept.check_parts(committee, scope.policy, filing, header)
 
 

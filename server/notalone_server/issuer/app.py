@@ -133,7 +133,7 @@ def _serve(settings: IssuerSettings, live: LiveIssuer, alone: StillOurs) -> None
         audience, system_clock, settings.token_bits, per_second=settings.requests_per_second
     )
     built = build(live, limiter)
-    client = httpx.Client(base_url=settings.board, timeout=20)
+    client = httpx.Client(base_url=settings.board, timeout=20, trust_env=False)
     workers = Workers(live, HttpBoard(client, settings.scope), mailer_of(settings), system_randomness)
 
     def push() -> None:
