@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from tests.support.world import World
 
 from notalone_crypto.messages.committee import ReleaseMode
 from notalone_crypto.protocol.derived import Expiries, latest
+from notalone_crypto.protocol.outline import Outline
 from notalone_crypto.protocol.withdraw import week_of
 
 NOW = 1_790_000_000
 
 
-@dataclass
-class Header:
-    expiry_week: int
-
-
-@dataclass
-class Public:
-    header: Header
-
-
-@dataclass
-class Entry:
-    public: Public
-
-
-def expired(live: dict[bytes, Entry], now: int) -> set[bytes]:
-    return {name for name, one in live.items() if one.public.header.expiry_week < week_of(now)}
+def expired(live: dict[bytes, Outline], now: int) -> set[bytes]:
+    return {name for name, one in live.items() if one.expiry_week < week_of(now)}
 
 
 def test_expired_entries_are_those_of_a_full_look_whatever_came_and_left() -> None:
@@ -41,14 +26,14 @@ def test_expired_entries_are_those_of_a_full_look_whatever_came_and_left() -> No
             action = choices.random()
             if action < 0.6:
                 week = week_of(NOW) + choices.randint(-3, 3)
-                live[step.to_bytes(32, "big")] = Entry(Public(Header(week)))
+                live[step.to_bytes(32, "big")] = Outline(week)
             elif action < 0.75 and live:
                 del live[choices.choice(list(live))]
             elif action < 0.8:
                 live = dict(live)  # as after a re-share
             else:
                 now = NOW + choices.randint(-2, 2) * 7 * 86400
-                found = index.expired(live, now)  # type: ignore[type-var]
+                found = index.expired(live, now)
                 assert len(found) == len(set(found))
                 assert set(found) == expired(live, now)
                 asked += 1
