@@ -110,6 +110,7 @@ class CurveFinder:
         self._by_entry = Index(self._entries.__getitem__)
         self._by_x = Index(self._xs.__getitem__)  # of representatives
         self._first = array("I")  # representatives in order of arrival
+        self._listed: tuple[bytes, ...] = ()  # their names, as far as they were asked for
         self._groups: list[_Group] = []
         self._group_of: dict[int, _Group] = {}  # by position of a member
         self._by_curve = Index(self._curves.__getitem__)  # level 2: the first representative of each value
@@ -128,7 +129,9 @@ class CurveFinder:
     @property
     def representatives(self) -> tuple[bytes, ...]:
         """Every entry that stands for a point, in order of arrival."""
-        return tuple(self._entries[position] for position in self._first)
+        # Only what is new is looked up: each batch asks, and there may be 100,000.
+        self._listed += tuple(self._entries[position] for position in self._first[len(self._listed) :])
+        return self._listed
 
     @property
     def names(self) -> Collection[bytes]:
