@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.bench.machine import Unit
-from tests.bench.parties import POLL_SECONDS
+from tests.bench.parties import NICENESS
 from tests.bench.tables import print_table
+
+from notalone_server.trustee.settings import TrusteeSettings
 
 if TYPE_CHECKING:
     from tests.bench.over_http import Figures
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 ACCEPTED_GOAL: Final = 0.050
 READABLE_GOAL: Final = 5.0
 FLAT_GOAL: Final = 1.10
+_POLL_SECONDS: Final = TrusteeSettings.model_fields["poll_seconds"].default
 
 
 def print_machine(unit: Unit, batch_seconds: int) -> None:
@@ -29,8 +32,8 @@ def print_machine(unit: Unit, batch_seconds: int) -> None:
         f" {unit.base * 1e6:.1f} us with the generator; 'mult.' is time divided by the former"
     )
     print(
-        f"a batch every {batch_seconds} s (a real scope: a day), trustees ask every {POLL_SECONDS} s;"
-        " roll of 64, n=3, m=2, 4 slots at levels 2 and 3; everything runs on this machine"
+        f"a batch every {batch_seconds} s (a real scope: a day), trustees ask every {_POLL_SECONDS} s, with"
+        f" niceness {NICENESS}; roll of 64, n=3, m=2, 4 slots at levels 2 and 3; all on this machine"
     )
     print(
         "stored entries are loaded, not filed: distinct people at level 2, one person at level 3,"

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,7 +25,7 @@ from tests.support.world import World
 
 from notalone_crypto.protocol.ceremony import CeremonyKeys
 from notalone_crypto.randomness import SeededStream
-from notalone_server.edge import limits, octets, redaction
+from notalone_server.edge import limits, octets, process, redaction
 from notalone_server.edge.secretfile import write_secret
 from notalone_server.trustee.keyfile import Cost, KeyFile, write_key_file
 
@@ -283,3 +284,25 @@ def test_a_signal_in_the_first_instant_stops_it_too_and_work_in_progress_ends(
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "done").read_text() == "done"
     assert b'"stopped"' in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness of one thread is Linux's")
+def test_work_that_gives_way_is_nice_alone() -> None:
+    """Whoever files waits for the board: a trustee on the same machine takes what is left."""
+    found: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def look() -> None:
+        thread = threading.get_native_id()
+        found.append((os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)))
+        done.set()
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for niceness in (19, 0):
+        work = process.Periodic("work", 60, look, niceness)
+        done.clear()
+        work.start()
+        assert done.wait(PATIENCE)
+        work.stop()
+    assert found == [(19, os.SCHED_BATCH), (before, os.SCHED_OTHER)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -17,7 +17,7 @@ from notalone_client.session import Session, Steps, token_bits
 from notalone_client.transport import LARGE, Request, frame, pad
 from notalone_client.trust import World
 from notalone_crypto.errors import Code, ContextMismatch, RollRefused, VerificationFailed
-from notalone_crypto.messages.filing import Filing, Receipt
+from notalone_crypto.messages.filing import Filing, Header, Receipt
 from notalone_crypto.messages.roll import RollEntry, RollSnapshot
 from notalone_crypto.protocol import file, roll, withdraw
 from notalone_crypto.protocol.signed import check_signature
@@ -130,11 +130,12 @@ class Filer(Session):
         """
         world = yield from self.open()
         filing = Filing.decode(sealed.data)
-        if sealed.header.committee != world.committee.identifier or sealed.header.scope != self.trust.scope:
+        header = Header.decode(filing.header)
+        if header.committee != world.committee.identifier or header.scope != self.trust.scope:
             raise ContextMismatch(Code.SCOPE, "this was sealed for another committee or scope")
         answer = yield self.ask("/filings", world, sealed.data)
         receipt = Receipt.decode(answer.body)
-        self._check_promise(world, receipt, filing, sealed.entry)
+        self._check_promise(world, receipt, filing, header.entry)
         return receipt
 
     def _check_promise(self, world: World, receipt: Receipt, filing: Filing, entry: bytes) -> None:

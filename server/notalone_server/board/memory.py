@@ -128,10 +128,6 @@ class MemoryStore:
             if not entry.erased and len(entry.accepted_by) == trustees and entry.sequence <= until
         )
 
-    def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
-        """See ports."""
-        return tag in self.state.scopes[scope].spent.get(period, ())
-
     def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
         """See ports."""
         lists = self.state.scopes[scope].spent.values()
@@ -202,9 +198,14 @@ class MemoryStore:
 
     def append(self, scope: bytes, kind: int, payload: bytes) -> int:
         """See ports."""
+        return self.append_all(scope, kind, (payload,))
+
+    def append_all(self, scope: bytes, kind: int, payloads: Sequence[bytes]) -> int:
+        """See ports."""
         feed = self.state.scopes[scope].feed
-        feed.append(FeedItem(scope, len(feed) + 1, kind, payload))
-        return len(feed)
+        first = len(feed) + 1
+        feed += [FeedItem(scope, first + place, kind, payload) for place, payload in enumerate(payloads)]
+        return first
 
     def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
         """See ports."""
@@ -218,6 +219,10 @@ class MemoryStore:
         """See ports."""
         kept = self.state.scopes[snapshot.scope].snapshots
         kept[snapshot.issuer_key, snapshot.cohort] = snapshot
+
+    def add_entries(self, scope: bytes, entries: Sequence[BoardEntry]) -> None:
+        """See ports."""
+        self.state.scopes[scope].entries |= {entry.name: entry for entry in entries}
 
     def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
         """See ports."""
@@ -233,9 +238,13 @@ class MemoryStore:
         for name in gone:
             entries[name].gone = True
 
-    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
+    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> bool:
         """See ports."""
-        self.state.scopes[scope].spent.setdefault(period, {})[tag] = entry
+        spent = self.state.scopes[scope].spent.setdefault(period, {})
+        if tag in spent:
+            return False
+        spent[tag] = entry
+        return True
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """See ports."""

@@ -50,9 +50,6 @@ class Reading(Protocol):
     def erasable(self, scope: bytes, trustees: int, until: int) -> tuple[BoardEntry, ...]:
         """Entries accepted by all whose filing, at a sequence up to `until`, is still whole."""
 
-    def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
-        """Whether the tag is on the list."""
-
     def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
         """The name of the entry that spent the tag, in whichever period."""
 
@@ -104,6 +101,9 @@ class Writing(Reading, Protocol):
     def append(self, scope: bytes, kind: int, payload: bytes) -> int:
         """One more item; its sequence number (from 1, without gaps)."""
 
+    def append_all(self, scope: bytes, kind: int, payloads: Sequence[bytes]) -> int:
+        """As many items (at least one) one after the other; the first one's sequence number."""
+
     def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
         """Put what remains in an item's place."""
 
@@ -113,16 +113,19 @@ class Writing(Reading, Protocol):
     def put_snapshot(self, snapshot: RollSnapshot) -> None:
         """Replace the cohort's newest."""
 
+    def add_entries(self, scope: bytes, entries: Sequence[BoardEntry]) -> None:
+        """Add entries (at least one) that are not there."""
+
     def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
-        """Add or replace."""
+        """Replace one."""
 
     def close_entries(
         self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
     ) -> None:
         """Mark what a closed batch evaluated and what left in it."""
 
-    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
-        """Put a tag on the list, with the entry that spent it."""
+    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> bool:
+        """Put a tag on the list, with the entry that spent it; False (and no change) if it is on it."""
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """Keep a trustee's blobs of a batch."""

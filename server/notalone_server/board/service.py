@@ -19,7 +19,7 @@ from notalone_crypto.messages.evaluation import (
     RecordVote,
 )
 from notalone_crypto.messages.feed import FeedItem, FeedKind, Nudge
-from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Filing, Header, Receipt, Withdrawal
+from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Receipt, Withdrawal
 from notalone_crypto.messages.release import ReleaseBatch
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives import checkpoint, signing
@@ -29,9 +29,9 @@ from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
 from notalone_crypto.suite import Tag
 from notalone_server.board import admission, planning
+from notalone_server.board.intake import Intake
 from notalone_server.board.ports import BoardStore, Clock, Reading, Writing
 from notalone_server.board.state import (
-    BoardEntry,
     EntryState,
     LeafInProgress,
     OpenBatch,
@@ -56,7 +56,12 @@ class BoardService:
     clock: Clock
     store: BoardStore
     _rolls: admission.NewestRolls = field(init=False, default_factory=admission.NewestRolls)
+    _intake: Intake = field(init=False)
     _read: dict[tuple[bytes, str], int] = field(init=False, default_factory=dict)  # scope, reader -> cursor
+
+    def __post_init__(self) -> None:
+        """Filings go through one intake."""
+        self._intake = Intake(self.committee, self.clock, self.store, self._rolls)
 
     # --- operators ---------------------------------------------------------------------------------
 
@@ -99,36 +104,8 @@ class BoardService:
 
         Raises: MalformedInput, ContextMismatch, StateConflict, VerificationFailed.
         """
-        filing = Filing.decode(data)
-        header = Header.decode(filing.header)
-        if scope_name not in (None, header.scope):
-            raise ContextMismatch(Code.SCOPE, "a filing for another scope")
-        with self.store.reading() as view:
-            scope = self._scope(view, header.scope)
-            known = view.entry(header.scope, header.entry)
-        if known is None:
-            admission.check_filing(self.committee, scope, filing, header)
-        with self.store.writing() as store:
-            scope = self._scope(store, header.scope)
-            known = store.entry(header.scope, header.entry)  # perhaps since a moment ago
-            if known is not None and known.filing != filing.fingerprint:
-                raise StateConflict(Code.DUPLICATE, "another filing with this header exists")
-            if known is None:
-                self._rolls.check(store, scope.policy, header, self.clock())
-                if store.is_spent(header.scope, header.period, header.quota_tag):
-                    raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
-                store.spend(header.scope, header.period, header.quota_tag, header.entry)
-                known = BoardEntry(
-                    header.entry,
-                    filing.fingerprint,
-                    header.owner_key,
-                    header.expiry_week,
-                    store.append(header.scope, FeedKind.FILING, data),
-                    # A plan that is out cannot take it in any more.
-                    scope.number + (1 if scope.open_batch is None else 2),
-                )
-                store.put_entry(header.scope, known)
-        receipt = Receipt(filing.fingerprint, header.entry, known.promised, UNSIGNED)
+        entry, fingerprint, promised = self._intake.take(data, scope_name)
+        receipt = Receipt(fingerprint, entry, promised, UNSIGNED)
         return sign_message(receipt, self.signing_key, Tag.RECEIPT)
 
     def submit_withdrawal(self, scope_name: bytes, data: bytes) -> None:

@@ -6,7 +6,7 @@ rules. One transaction for each request, alone among writers (edge/database.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,14 +23,14 @@ from notalone_server.board.state import BoardEntry, LeafInProgress, OpenBatch, Q
 from notalone_server.board.store_letters import SqlLetters
 from notalone_server.edge import database
 from notalone_server.edge.octets import frame, unframe
-from notalone_server.edge.statements import one_row, parameters, put_row, rows_by
+from notalone_server.edge.statements import add_row, insert_rows, one_row, parameters, put_row, rows_by
 
 _PAGE = 500
 _policy = lru_cache(maxsize=64)(ScopePolicy.decode)
-_NEXT_SEQUENCE = (
+_LAST_SEQUENCE = (
     update(tables.scopes)
     .where(tables.scopes.c.scope == bindparam("of_scope"))
-    .values(last_sequence=tables.scopes.c.last_sequence + 1)
+    .values(last_sequence=tables.scopes.c.last_sequence + bindparam("more"))
     .returning(tables.scopes.c.last_sequence)
 )
 _FEED_ABOVE = (tables.feed.c.scope == bindparam("of_scope"), tables.feed.c.sequence > bindparam("after"))
@@ -45,7 +45,7 @@ _FEED_ITEMS = (
     .where(*_FEED_ABOVE, tables.feed.c.sequence <= bindparam("last"))
     .order_by(tables.feed.c.sequence)
 )
-_INTO_FEED, _INTO_SPENT = insert(tables.feed), insert(tables.spent)
+_INTO_FEED, _INTO_ENTRIES = insert(tables.feed), insert(tables.entries)
 
 
 @dataclass(slots=True)
@@ -216,10 +216,6 @@ class SqlView(SqlLetters):
         )
         return tuple(_entry(row) for row in rows)
 
-    def is_spent(self, scope: bytes, period: int, tag: bytes) -> bool:
-        """See ports."""
-        return one_row(self.connection, tables.spent, scope=scope, period=period, tag=tag) is not None
-
     def spent_by(self, scope: bytes, tag: bytes) -> bytes | None:
         """See ports."""
         row = one_row(self.connection, tables.spent, scope=scope, tag=tag)
@@ -305,10 +301,19 @@ class SqlView(SqlLetters):
 
     def append(self, scope: bytes, kind: int, payload: bytes) -> int:
         """See ports."""
-        sequence: int = self.connection.execute(_NEXT_SEQUENCE, parameters({"scope": scope})).scalar_one()
-        item = {"scope": scope, "sequence": sequence, "kind": int(kind), "payload": payload}
-        self.connection.execute(_INTO_FEED, item)
-        return sequence
+        return self.append_all(scope, kind, (payload,))
+
+    def append_all(self, scope: bytes, kind: int, payloads: Sequence[bytes]) -> int:
+        """See ports."""
+        asked = {"of_scope": scope, "more": len(payloads)}
+        last: int = self.connection.execute(_LAST_SEQUENCE, asked).scalar_one()
+        first = last - len(payloads) + 1
+        items = [
+            {"scope": scope, "sequence": first + place, "kind": int(kind), "payload": payload}
+            for place, payload in enumerate(payloads)
+        ]
+        insert_rows(self.connection, _INTO_FEED, items)
+        return first
 
     def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
         """See ports."""
@@ -328,22 +333,15 @@ class SqlView(SqlLetters):
         key = {"scope": snapshot.scope, "issuer_key": snapshot.issuer_key, "cohort": snapshot.cohort}
         put_row(self.connection, tables.snapshots, key, {"data": snapshot.encode()})
 
+    def add_entries(self, scope: bytes, entries: Sequence[BoardEntry]) -> None:
+        """See ports."""
+        key = {"scope": scope}
+        rows = [{**key, "entry": entry.name, **_columns(entry)} for entry in entries]
+        insert_rows(self.connection, _INTO_ENTRIES, rows)
+
     def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
         """See ports."""
-        values = {
-            "filing": entry.filing,
-            "owner_key": entry.owner_key,
-            "expiry_week": entry.expiry_week,
-            "sequence": entry.sequence,
-            "promised": entry.promised,
-            "accepted": _mask(entry.accepted_by),
-            "complained": entry.complained,
-            "batch": entry.batch,
-            "withdrawn": entry.withdrawn,
-            "gone": entry.gone,
-            "erased": entry.erased,
-        }
-        put_row(self.connection, tables.entries, {"scope": scope, "entry": entry.name}, values)
+        put_row(self.connection, tables.entries, {"scope": scope, "entry": entry.name}, _columns(entry))
 
     def close_entries(
         self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
@@ -358,9 +356,10 @@ class SqlView(SqlLetters):
                     .values(**change)
                 )
 
-    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> None:
-        """See ports; a tag that is there already fails in the database, too."""
-        self.connection.execute(_INTO_SPENT, {"scope": scope, "period": period, "tag": tag, "entry": entry})
+    def spend(self, scope: bytes, period: int, tag: bytes, entry: bytes) -> bool:
+        """See ports."""
+        key = {"scope": scope, "period": period, "tag": tag}
+        return add_row(self.connection, tables.spent, key, {"entry": entry})
 
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """See ports."""
@@ -426,6 +425,22 @@ def _mask(members: Iterable[int]) -> int:
 
 def _members(mask: int) -> set[int]:
     return {position + 1 for position in range(mask.bit_length()) if mask >> position & 1}
+
+
+def _columns(entry: BoardEntry) -> dict[str, object]:
+    return {
+        "filing": entry.filing,
+        "owner_key": entry.owner_key,
+        "expiry_week": entry.expiry_week,
+        "sequence": entry.sequence,
+        "promised": entry.promised,
+        "accepted": _mask(entry.accepted_by),
+        "complained": entry.complained,
+        "batch": entry.batch,
+        "withdrawn": entry.withdrawn,
+        "gone": entry.gone,
+        "erased": entry.erased,
+    }
 
 
 def _entry(row: Row[Any]) -> BoardEntry:

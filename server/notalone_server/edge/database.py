@@ -29,6 +29,7 @@ from notalone_server.edge.redaction import log_exception
 from notalone_server.edge.secretfile import begin_private
 
 _WRITERS: Final = 0x6E6F7461  # the advisory lock's number: any constant of ours
+_TAKE_TURN: Final = text("SELECT pg_advisory_xact_lock(:number)")
 _PRIMARY: Final = 0xFF  # the last byte of SQLite's extended error codes
 _READ_ONLY_TRANSACTION: Final = "25006"  # PostgreSQL's SQLSTATE
 _READ_ONLY: Final = "notalone_read_only"
@@ -127,7 +128,7 @@ def write(engine: Engine) -> Iterator[Connection]:
             stack.enter_context(_turns.setdefault(engine, threading.Lock()))
         connection = stack.enter_context(engine.begin())
         if postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _WRITERS})
+            connection.execute(_TAKE_TURN, {"number": _WRITERS})
         yield connection
 
 

@@ -7,6 +7,7 @@ to know what is served.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -24,7 +25,6 @@ GRACE_SECONDS = 10
 _POLL_SECONDS = 0.02
 MAX_CONNECTIONS = 512  # each may hold one body in memory
 SWITCH_SECONDS = 0.0005
-_NICENESS = 5
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Periodic:
     name: str
     seconds: float
     action: Callable[[], object]
-    gives_way: bool = False  # work that nobody waits for lets what somebody waits for go first
+    niceness: int = 0  # 1 to 19: work that nobody waits for lets what somebody waits for go first
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
 
@@ -54,8 +54,8 @@ class Periodic:
             self._thread.join(GRACE_SECONDS)
 
     def _run(self) -> None:
-        if self.gives_way:
-            _give_way()
+        if self.niceness:
+            _give_way(self.niceness)
         while True:
             try:
                 self.action()
@@ -65,13 +65,13 @@ class Periodic:
                 return
 
 
-def _give_way() -> None:
+def _give_way(niceness: int) -> None:
     """This thread alone: it interrupts nobody and gets less of a busy processor, if the system can."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):  # a sandbox may forbid it; the work is the same
             os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
@@ -130,6 +130,8 @@ def serve_operations(operations: ASGIApp, address: tuple[str, int], work: Sequen
 def _serve_first(server: uvicorn.Server, address: tuple[str, int], work: Sequence[Periodic]) -> None:
     """Run on the main thread, with the work beside it, whichever instant a signal comes in."""
     _stop_on_signals(server)
+    gc.collect()
+    gc.freeze()  # what stays until the end is not looked through again: that holds up everybody
     for one in work:
         one.start()
     try:

@@ -6,7 +6,7 @@ place. Refuses to know tables. Every value is a parameter of the statement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -40,6 +40,21 @@ def _put(dialect: str, table: Table, changed: tuple[str, ...]) -> Insert:
     )
 
 
+@cache
+def _add(dialect: str, table: Table) -> Insert:
+    made = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return made.on_conflict_do_nothing(index_elements=list(table.primary_key.columns)).execution_options(
+        preserve_rowcount=True  # else it is not known of an insertion
+    )
+
+
+def add_row(
+    connection: Connection, table: Table, key: Mapping[str, object], values: Mapping[str, object]
+) -> bool:
+    """Make a row; False, and nothing changed, if there is one with this primary key."""
+    return connection.execute(_add(connection.dialect.name, table), {**key, **values}).rowcount == 1
+
+
 def put_row(
     connection: Connection,
     table: Table,
@@ -50,3 +65,8 @@ def put_row(
     """Set `values` in the row with this primary key; a row that is not there is made, with `at_first` too."""
     statement = _put(connection.dialect.name, table, tuple(values))
     connection.execute(statement, {**key, **values, **(at_first or {})})
+
+
+def insert_rows(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, object]]) -> None:
+    """Run an insertion for every row; a single one without what the driver prepares for many."""
+    connection.execute(statement, rows[0] if len(rows) == 1 else rows)

@@ -6,20 +6,16 @@ hold them.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MIN_ROLL, Tag
-from notalone_server.edge.address import check_address
-from notalone_server.edge.secretfile import read_secret
+from notalone_server.edge.fields import Address, DatabaseUrl, read_toml, with_password
 
 
 class MailSettings(BaseSettings):
@@ -51,10 +47,10 @@ class IssuerSettings(BaseSettings):
     scope_name: str = Field(min_length=1, max_length=200)
     declared: int = Field(ge=1, lt=1 << 32)
     enrolment: Literal["cards", "email"] = "cards"
-    database: str  # sqlite:///file, or postgresql+psycopg://user@host/name
+    database: DatabaseUrl  # sqlite:///file, or postgresql+psycopg://user@host/name
     database_password_file: Path | None = None
     key_file: Path
-    board: str
+    board: Address
     host: str = "127.0.0.1"
     port: int = Field(default=8301, ge=0, le=65535)
     operations_host: str = "127.0.0.1"
@@ -76,29 +72,7 @@ class IssuerSettings(BaseSettings):
 
     def database_url(self) -> str:
         """The URL with its password, if there is one. Raises: Misuse for an open password file."""
-        url = make_url(self.database)
-        if self.database_password_file is not None:
-            url = url.set(password=read_secret(self.database_password_file).decode("utf-8").strip())
-        return url.render_as_string(hide_password=False)
-
-    @field_validator("board")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        try:
-            return check_address(value)
-        except Misuse as error:
-            raise ValueError(error.detail) from error
-
-    @field_validator("database")
-    @classmethod
-    def _no_password_here(cls, value: str) -> str:
-        try:
-            parsed = make_url(value)
-        except ArgumentError as error:
-            raise ValueError("not a database URL") from error
-        if parsed.password:
-            raise ValueError("put the database password into a file: database_password_file")
-        return value
+        return with_password(self.database, self.database_password_file)
 
     @model_validator(mode="after")
     def _mail_is_there(self) -> Self:
@@ -112,16 +86,7 @@ def read_settings(path: Path) -> IssuerSettings:
 
     Raises: Misuse (the operator's fault), with the names of what is wrong.
     """
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-        settings = IssuerSettings(**data)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
-    except OSError as error:
-        raise Misuse(Code.MISUSE, f"cannot read the settings {path}", fault=Fault.OPERATOR) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misuse(Code.MISUSE, f"{path} cannot be read as TOML", fault=Fault.OPERATOR) from error
+    settings = read_toml(path, IssuerSettings)
     found: dict[str, object] = {"key_file": path.parent / settings.key_file}
     if settings.database_password_file is not None:
         found["database_password_file"] = path.parent / settings.database_password_file

@@ -136,7 +136,7 @@ def run(config: Path) -> None:
         worker = assemble(settings, still_ours=still_ours)
         title = committee.manifest.parameters.trustees[own.index - 1]
         # On a machine shared with a board, whoever files waits for the board, and nobody for a trustee.
-        loop = process.Periodic("trustee", settings.poll_seconds, worker.step, gives_way=True)
+        loop = process.Periodic("trustee", settings.poll_seconds, worker.step, settings.niceness)
         try:
             process.serve_operations(
                 operations(worker, system_clock, title),

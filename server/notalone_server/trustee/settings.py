@@ -6,18 +6,14 @@ hold them.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-from notalone_crypto.errors import Code, Fault, Misuse
-from notalone_server.edge.address import check_address
-from notalone_server.edge.secretfile import read_secret
+from notalone_server.edge.fields import Address, DatabaseUrl, read_toml, with_password
 
 _FINGERPRINT = 64
 
@@ -34,6 +30,8 @@ scopes = []                               # names of the scopes to serve
 approved_policies = []                    # fingerprints of the rules you read and agree to
 operations_host = "127.0.0.1"             # status page, health, metrics: for you alone
 operations_port = 8601
+poll_seconds = 0.5                        # between two questions to the board
+niceness = 5                              # 0 to 19: how far the work gives way to others on this machine
 """
 
 
@@ -42,12 +40,12 @@ class TrusteeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="NOTALONE_TRUSTEE_")
 
-    board: str
+    board: Address
     manifest: Path
     manifest_fingerprint: str
     key_file: Path
     passphrase_file: Path
-    database: str = "sqlite:///trustee.sqlite"
+    database: DatabaseUrl = "sqlite:///trustee.sqlite"
     database_password_file: Path | None = None
     scopes: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...]
     approved_policies: tuple[str, ...] = ()
@@ -55,6 +53,7 @@ class TrusteeSettings(BaseSettings):
     operations_port: int = Field(default=8601, ge=0, le=65535)
     poll_seconds: float = Field(default=0.5, ge=0.01, le=60)
     longest_wait_polls: int = Field(default=64, ge=1)
+    niceness: int = Field(default=5, ge=0, le=19)
 
     @field_validator("manifest_fingerprint")
     @classmethod
@@ -66,32 +65,9 @@ class TrusteeSettings(BaseSettings):
     def _each(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_fingerprint(value) for value in values)
 
-    @field_validator("board")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        try:
-            return check_address(value)
-        except Misuse as error:
-            raise ValueError(error.detail) from error
-
-    @field_validator("database")
-    @classmethod
-    def _no_password(cls, value: str) -> str:
-        try:
-            parsed = make_url(value)
-        except ArgumentError as error:
-            raise ValueError("not a database URL") from error
-        if parsed.password:
-            raise ValueError("put the password into database_password_file")
-        return value
-
     def database_url(self) -> str:
         """The URL with its password. Raises Misuse for a password file that others may read."""
-        url = make_url(self.database)
-        if self.database_password_file is not None:
-            secret = read_secret(self.database_password_file).decode("utf-8").strip()
-            url = url.set(password=secret)
-        return url.render_as_string(hide_password=False)
+        return with_password(self.database, self.database_password_file)
 
 
 def read_settings(path: Path) -> TrusteeSettings:
@@ -99,15 +75,7 @@ def read_settings(path: Path) -> TrusteeSettings:
 
     Raises: Misuse (the operator's fault), with the names of what is wrong.
     """
-    try:
-        settings = TrusteeSettings(**tomllib.loads(path.read_text("utf-8")))
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
-    except OSError as error:
-        raise Misuse(Code.MISUSE, f"cannot read the settings {path}", fault=Fault.OPERATOR) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misuse(Code.MISUSE, f"{path} cannot be read as TOML", fault=Fault.OPERATOR) from error
+    settings = read_toml(path, TrusteeSettings)
     folder = path.resolve().parent
     beside = {
         name: folder / value
