@@ -35,6 +35,7 @@ from notalone_crypto.errors import (
     Code,
     ContextMismatch,
     InvalidIdentifier,
+    MalformedInput,
     NotAloneError,
     RollRefused,
     VerificationFailed,
@@ -209,6 +210,14 @@ def test_a_report_sealed_for_a_period_that_ended_spends_nothing_and_is_sealed_ag
     again = one.seal(about("period@example.org"))
     assert one.file(again).entry == again.entry
     assert [found.entry for found in one.find()] == [again.entry]
+
+
+def test_damaged_bytes_are_no_sealed_report(town: Town) -> None:
+    """A file that was cut off says so before anything is sent."""
+    data = town.member().seal(about("damaged@example.org")).data
+    for damaged in (b"", data[:-1], data + b"x", b"x" + data[1:]):
+        with pytest.raises(MalformedInput):
+            Sealed(damaged)
 
 
 def test_changed_rules_are_told_in_words_and_not_sealed_under_unread(town: Town) -> None:
@@ -437,11 +446,12 @@ def test_words_in_both_languages_are_one_phrase() -> None:
             Phrase.parse(" ".join(wrong))
 
 
-def test_secrets_do_not_show_in_repr() -> None:
+def test_secrets_do_not_show_in_repr(town: Town) -> None:
     phrase = Phrase(b"QX" * 8)
     form = Form([Named.email("secret.person@example.org")], threshold=3, words="secret words")
     client = Client(Trust(bytes(32), bytes(32)), phrase, board="https://board.example.org")
-    shown = repr((phrase, form, Sealed(b"secret"), client._session))
+    assert repr(town.member().seal(about("repr@example.org"))) == "Sealed()"
+    shown = repr((phrase, form, client._session))
     assert "QX" not in shown
     assert "secret" not in shown
     client.close()

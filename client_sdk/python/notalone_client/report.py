@@ -127,16 +127,18 @@ class Sealed:
 
     Sealing again instead would spend another quota place. `data` holds nothing
     that can be read without the trustees, but it shows that somebody filed.
+
+    Raises: MalformedInput for bytes that are no sealed report, or are damaged.
     """
 
     data: bytes = field(repr=False)
+    filing: Filing = field(init=False, repr=False, compare=False)
+    header: Header = field(init=False, repr=False, compare=False)  # its public face
+    entry: bytes = field(init=False, repr=False, compare=False)  # 32-byte name
 
-    @property
-    def header(self) -> Header:
-        """Its public face. Raises: MalformedInput."""
-        return Header.decode(Filing.decode(self.data).header)
-
-    @property
-    def entry(self) -> bytes:
-        """32-byte name. Raises: MalformedInput."""
-        return self.header.entry
+    def __post_init__(self) -> None:
+        """Read it once."""
+        filing = Filing.decode(self.data)
+        header = Header.decode(filing.header)
+        for name, value in (("filing", filing), ("header", header), ("entry", header.entry)):
+            object.__setattr__(self, name, value)

@@ -17,7 +17,7 @@ from notalone_client.session import Session, Steps, token_bits
 from notalone_client.transport import LARGE, Request, frame, pad
 from notalone_client.trust import World
 from notalone_crypto.errors import Code, ContextMismatch, RollRefused, VerificationFailed
-from notalone_crypto.messages.filing import Filing, Header, Receipt
+from notalone_crypto.messages.filing import Receipt
 from notalone_crypto.messages.roll import RollEntry, RollSnapshot
 from notalone_crypto.protocol import file, roll, withdraw
 from notalone_crypto.protocol.signed import check_signature
@@ -129,18 +129,17 @@ class Filer(Session):
         Raises: Unavailable: call it again with the same `sealed`, now or after a restart.
         """
         world = yield from self.open()
-        filing = Filing.decode(sealed.data)
-        header = Header.decode(filing.header)
+        header = sealed.header
         if header.committee != world.committee.identifier or header.scope != self.trust.scope:
             raise ContextMismatch(Code.SCOPE, "this was sealed for another committee or scope")
         answer = yield self.ask("/filings", world, sealed.data)
         receipt = Receipt.decode(answer.body)
-        self._check_promise(world, receipt, filing, header.entry)
+        self._check_promise(world, receipt, sealed)
         return receipt
 
-    def _check_promise(self, world: World, receipt: Receipt, filing: Filing, entry: bytes) -> None:
+    def _check_promise(self, world: World, receipt: Receipt, sealed: Sealed) -> None:
         check_signature(receipt, world.committee.manifest.board_key, Tag.RECEIPT)
-        if receipt.filing != filing.fingerprint or receipt.entry != entry:
+        if receipt.filing != sealed.filing.fingerprint or receipt.entry != sealed.entry:
             raise VerificationFailed(Code.SIGNATURE, "the board promises another filing")
 
     def _ring(self, world: World) -> Steps[tuple[RollSnapshot, roll.Member]]:

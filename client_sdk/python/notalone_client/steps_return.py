@@ -19,7 +19,7 @@ from notalone_client.transport import owner_authorization
 from notalone_client.trust import World
 from notalone_crypto.errors import Code, ContextMismatch, VerificationFailed
 from notalone_crypto.messages.evaluation import Inclusion
-from notalone_crypto.messages.filing import Filing, Receipt
+from notalone_crypto.messages.filing import Receipt
 from notalone_crypto.primitives import hpke
 from notalone_crypto.protocol import file, record, release, withdraw
 from notalone_crypto.protocol.file import OwnerKeys
@@ -174,7 +174,7 @@ class Returning(Filer):
         """
         world = yield from self.open()
         header = sealed.header
-        self._check_promise(world, receipt, Filing.decode(sealed.data), sealed.entry)
+        self._check_promise(world, receipt, sealed)
         entry, counted = yield from self._counted(world, OwnFiling(header.period, header.quota_tag))
         if counted and entry != sealed.entry:
             raise VerificationFailed(Code.INCLUSION, "the path is for another entry")

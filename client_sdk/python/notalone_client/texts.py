@@ -51,7 +51,10 @@ FRENCH: Final[Mapping[str, str]] = {
         "personne que vous craignez."
     ),
     "enrolled": "Votre place est sur la liste.",
-    "enrolled.later": "Votre place est notée, ou l'était déjà. Si vous ne pouvez pas encore signaler, revenez dans un jour ou deux.",
+    "enrolled.later": (
+        "Votre place est notée, ou l'était déjà. Si vous ne pouvez pas encore signaler, revenez dans un "
+        "jour ou deux."
+    ),
     "asked": "Si cette adresse est sur la liste, une lettre part. La réponse est la même pour toute adresse.",
     "asked.reset": (
         "Si cette adresse est sur la liste, une lettre part. L'ancienne place sera fermée après deux "
@@ -238,7 +241,9 @@ ENGLISH: Final[Mapping[str, str]] = {
         "person you fear."
     ),
     "enrolled": "Your place is on the roll.",
-    "enrolled.later": "Your place is taken note of, or was already. If you cannot report yet, come back in a day or two.",
+    "enrolled.later": (
+        "Your place is taken note of, or was already. If you cannot report yet, come back in a day or two."
+    ),
     "asked": "If this address is listed, a letter leaves now. The answer is the same for every address.",
     "asked.reset": (
         "If this address is listed, a letter leaves now. The old place is closed after two weeks; the "

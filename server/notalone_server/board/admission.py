@@ -16,22 +16,22 @@ from notalone_crypto.protocol import accept
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 from notalone_server.board.ports import Reading
-from notalone_server.board.state import ScopeRecord
+from notalone_server.board.state import Rules
 
 CLOCK_DIFFERENCE_SECONDS: Final = (
     CLOCK_TOLERANCE_SECONDS // 2
 )  # of a device's clock, or a trustee's, from ours
 
 
-def check_filing(committee: Committee, scope: ScopeRecord, filing: Filing, header: Header) -> None:
+def check_filing(committee: Committee, rules: Rules, filing: Filing, header: Header) -> None:
     """Whether the scope is open, and everything that costs little; trustees would refuse the rest.
 
     Raises: ContextMismatch, MalformedInput, VerificationFailed.
     """
-    if not scope.active:
+    if not rules.active:
         raise ContextMismatch(Code.SCOPE, "this scope is not open yet")
-    accept.check_rules(committee, scope.policy, header)
-    accept.check_parts(committee, scope.policy, filing, header)
+    accept.check_rules(committee, rules.policy, header)
+    accept.check_parts(committee, rules.policy, filing, header)
 
 
 @dataclass(slots=True)

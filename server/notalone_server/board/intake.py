@@ -16,7 +16,7 @@ from notalone_crypto.messages.filing import Filing, Header
 from notalone_crypto.protocol.keys import Committee
 from notalone_server.board import admission
 from notalone_server.board.ports import BoardStore, Clock, Reading, Writing
-from notalone_server.board.state import BoardEntry, ScopeRecord
+from notalone_server.board.state import BoardEntry, Rules
 from notalone_server.board.together import Together
 
 
@@ -36,7 +36,7 @@ class Arrival:
 class _Taking:
     """What one transaction takes into one scope."""
 
-    scope: ScopeRecord
+    rules: Rules
     fresh: dict[bytes, tuple[Arrival, int]] = field(default_factory=dict)  # entry -> filing, promised batch
 
 
@@ -48,7 +48,7 @@ class Intake:
     clock: Clock
     store: BoardStore
     rolls: admission.NewestRolls
-    _seen: dict[bytes, ScopeRecord] = field(init=False, default_factory=dict)  # perhaps no longer in force
+    _seen: dict[bytes, Rules] = field(init=False, default_factory=dict)  # perhaps no longer in force
     _together: Together[Arrival, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,22 +67,22 @@ class Intake:
         header = Header.decode(filing.header)
         if scope_name not in (None, header.scope):
             raise ContextMismatch(Code.SCOPE, "a filing for another scope")
-        scope = self._seen.get(header.scope)
-        if scope is None:
+        rules = self._seen.get(header.scope)
+        if rules is None:
             with self.store.reading() as view:
-                scope = self._scope(view, header.scope)
-        arrival = Arrival(data, filing, header, header.entry, filing.fingerprint, scope.policy)
+                rules = self._rules(view, header.scope)
+        arrival = Arrival(data, filing, header, header.entry, filing.fingerprint, rules.policy)
         try:
             # Before the database is locked: what breaks the rules costs nobody else's time.
-            self._check(arrival, scope)
+            self._check(arrival, rules)
         except NotAloneError:
             # A repeated one, or rules that are new: what is in force says it, in the transaction.
             with self.store.reading() as view:
-                scope, promised = self._scope(view, header.scope), self._promised(view, arrival)
+                rules, promised = self._rules(view, header.scope), self._promised(view, arrival)
             if promised is not None:
                 return arrival.entry, arrival.fingerprint, promised
-            self._check(arrival, scope)
-            arrival = replace(arrival, policy=scope.policy)
+            self._check(arrival, rules)
+            arrival = replace(arrival, policy=rules.policy)
         return arrival.entry, arrival.fingerprint, self._together.run(arrival)
 
     def _take_all(self, arrivals: Sequence[Arrival]) -> list[int | NotAloneError]:
@@ -93,21 +93,21 @@ class Intake:
                 name = arrival.header.scope
                 try:
                     if name not in taking:
-                        taking[name] = _Taking(self._scope(store, name))
+                        taking[name] = _Taking(self._rules(store, name))
                     outcomes.append(self._take(store, taking[name], arrival))
                 except NotAloneError as error:
                     outcomes.append(error)  # raised before anything was changed for this filing
             for name, one in taking.items():
                 _keep(store, name, tuple(one.fresh.values()))
-        self._seen |= {name: one.scope for name, one in taking.items()}
+        self._seen |= {name: one.rules for name, one in taking.items()}
         return outcomes
 
     def _take(self, store: Writing, taking: _Taking, arrival: Arrival) -> int:
-        header, scope = arrival.header, taking.scope
+        header, rules = arrival.header, taking.rules
         try:
-            if scope.policy != arrival.policy:
-                self._check(arrival, scope)
-            self.rolls.check(store, scope.policy, header, self.clock())
+            if rules.policy != arrival.policy:
+                self._check(arrival, rules)
+            self.rolls.check(store, rules.policy, header, self.clock())
         except NotAloneError:
             promised = self._promised(store, arrival)
             if promised is None:
@@ -122,23 +122,22 @@ class Intake:
                 raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
             return promised
         # A plan that is out cannot take it in any more.
-        promised = scope.number + (1 if scope.open_batch is None else 2)
-        taking.fresh[arrival.entry] = arrival, promised
-        return promised
+        taking.fresh[arrival.entry] = arrival, rules.next_batch
+        return rules.next_batch
 
     def _promised(self, view: Reading, arrival: Arrival) -> int | None:
         """What this very filing was promised before. Raises StateConflict (state.duplicate) for another."""
         known = view.entry(arrival.header.scope, arrival.entry)
         return None if known is None else _same(known.filing, known.promised, arrival)
 
-    def _check(self, arrival: Arrival, scope: ScopeRecord) -> None:
-        admission.check_filing(self.committee, scope, arrival.filing, arrival.header)
+    def _check(self, arrival: Arrival, rules: Rules) -> None:
+        admission.check_filing(self.committee, rules, arrival.filing, arrival.header)
 
-    def _scope(self, view: Reading, name: bytes) -> ScopeRecord:
-        scope = view.scope(name)
-        if scope is None:
+    def _rules(self, view: Reading, name: bytes) -> Rules:
+        rules = view.rules(name)
+        if rules is None:
             raise ContextMismatch(Code.SCOPE, "the board does not serve this scope")
-        return scope
+        return rules
 
 
 def _same(filing: bytes, promised: int, arrival: Arrival) -> int:

@@ -8,7 +8,7 @@ anybody's: to the board every address is 32 bytes, and an unknown one is empty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from notalone_crypto.errors import Code, ContextMismatch
@@ -31,6 +31,7 @@ class Mailboxes:
     store: BoardStore
     clock: Clock
     letters_per_scope: int = LETTERS_PER_SCOPE
+    _erased_in: int | None = field(init=False, default=None)  # the week when nothing was left to erase
 
     def post(self, scope: bytes, body: bytes) -> None:
         """Keep a letter (address, then letter) until the scope's longest keeping is over.
@@ -64,14 +65,18 @@ class Mailboxes:
         return contact.encode_answer(pages)
 
     def erase(self) -> int:
-        """Erase every letter whose last week is over; how many."""
+        """Erase every letter whose last week is over; how many. Call it from time to time."""
         week = week_of(self.clock())
+        if week == self._erased_in:
+            return 0  # none that came since is over
         with self.store.reading() as view:
             due = [name for name in view.scopes() if view.expired_letters(name, week)]
-        if not due:
-            return 0
-        with self.store.writing() as store:
-            return sum(store.drop_letters(name, week) for name in due)
+        erased = 0
+        if due:
+            with self.store.writing() as store:
+                erased = sum(store.drop_letters(name, week) for name in due)
+        self._erased_in = week
+        return erased
 
 
 def _weeks(view: Reading, scope: bytes) -> int:

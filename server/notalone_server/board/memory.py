@@ -15,7 +15,7 @@ from typing import Protocol
 from notalone_crypto.messages.feed import FeedItem
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives.merkle import MerkleTree
-from notalone_server.board.state import BoardEntry, LeafInProgress, QueuedLeaf, ScopeRecord
+from notalone_server.board.state import BoardEntry, LeafInProgress, QueuedLeaf, Rules, ScopeRecord
 
 
 class Disk(Protocol):
@@ -87,6 +87,13 @@ class MemoryStore:
     def scope(self, name: bytes) -> ScopeRecord | None:
         """See ports; the record is the stored one."""
         return self.state.scopes.get(name)
+
+    def rules(self, name: bytes) -> Rules | None:
+        """See ports."""
+        scope = self.scope(name)
+        if scope is None:
+            return None
+        return Rules(scope.policy, scope.active, scope.number + (1 if scope.open_batch is None else 2))
 
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """See ports."""

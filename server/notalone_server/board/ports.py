@@ -13,7 +13,7 @@ from typing import Protocol
 from notalone_crypto.messages.feed import FeedItem
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives.merkle import MerkleTree
-from notalone_server.board.state import BoardEntry, LeafInProgress, QueuedLeaf, ScopeRecord
+from notalone_server.board.state import BoardEntry, LeafInProgress, QueuedLeaf, Rules, ScopeRecord
 
 Clock = Callable[[], int]
 """Seconds since 1970."""
@@ -27,6 +27,9 @@ class Reading(Protocol):
 
     def scope(self, name: bytes) -> ScopeRecord | None:
         """One scope; a changed record counts only after `put_scope`."""
+
+    def rules(self, name: bytes) -> Rules | None:
+        """What a scope's filings are taken by: the part of it that each of them needs."""
 
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """Items above a sequence number, in order, at most `limit` bytes of payload but at least one item."""

@@ -65,6 +65,15 @@ class OpenBatch:
     voted: set[int] = field(default_factory=set)  # trustees that posted a vote, which the board cannot read
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What filings are taken by."""
+
+    policy: ScopePolicy
+    active: bool
+    next_batch: int  # the first whose plan is not out
+
+
 @dataclass(slots=True)
 class ScopeRecord:
     """One scope's rules and where its batches stand."""

@@ -19,7 +19,7 @@ from notalone_crypto.messages.feed import FeedItem
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives.merkle import MerkleTree
 from notalone_server.board import schema as tables
-from notalone_server.board.state import BoardEntry, LeafInProgress, OpenBatch, QueuedLeaf, ScopeRecord
+from notalone_server.board.state import BoardEntry, LeafInProgress, OpenBatch, QueuedLeaf, Rules, ScopeRecord
 from notalone_server.board.store_letters import SqlLetters
 from notalone_server.edge import database
 from notalone_server.edge.octets import frame, unframe
@@ -33,6 +33,12 @@ _LAST_SEQUENCE = (
     .values(last_sequence=tables.scopes.c.last_sequence + bindparam("more"))
     .returning(tables.scopes.c.last_sequence)
 )
+_RULES = select(
+    tables.scopes.c.policy,
+    tables.scopes.c.active,
+    tables.scopes.c.number,
+    tables.scopes.c.plan.is_not(None),
+).where(tables.scopes.c.scope == bindparam("of_scope"))
 _FEED_ABOVE = (tables.feed.c.scope == bindparam("of_scope"), tables.feed.c.sequence > bindparam("after"))
 _FEED_SIZES = (
     select(tables.feed.c.sequence, func.length(tables.feed.c.payload))
@@ -142,6 +148,14 @@ class SqlView(SqlLetters):
             row.opened_at,
             batch,
         )
+
+    def rules(self, name: bytes) -> Rules | None:
+        """See ports."""
+        row = self.connection.execute(_RULES, parameters({"scope": name})).first()
+        if row is None:
+            return None
+        policy, active, number, open_batch = row
+        return Rules(_policy(bytes(policy)), active, number + (2 if open_batch else 1))
 
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """See ports."""
