@@ -174,6 +174,7 @@ def _load(parties: Parties, people: People, phone: str, count: int) -> float:
     parties.stop()
     began = time.perf_counter()
     loader.load(parties, [template], count, seed=b"load %d" % count)
+    parties.tidy()
     return time.perf_counter() - began
 
 
