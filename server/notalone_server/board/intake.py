@@ -76,7 +76,7 @@ class Intake:
             # Before the database is locked: what breaks the rules costs nobody else's time.
             self._check(arrival, rules)
         except NotAloneError:
-            # A repeated one, or rules that are new: what is in force says it, in the transaction.
+            # Perhaps it was taken before, or the rules are new.
             with self.store.reading() as view:
                 rules, promised = self._rules(view, header.scope), self._promised(view, arrival)
             if promised is not None:
