@@ -61,7 +61,7 @@ class BoardService:
 
     def __post_init__(self) -> None:
         """Filings go through one intake."""
-        self._intake = Intake(self.committee, self.clock, self.store, self._rolls)
+        self._intake = Intake(self.committee, self._now, self.store, self._rolls)
 
     # --- operators ---------------------------------------------------------------------------------
 
@@ -455,6 +455,9 @@ class BoardService:
             scope.open_batch = None
         store.put_scope(scope)
         self._next_leaf(store)
+
+    def _now(self) -> int:
+        return self.clock()  # the one that the board has by then
 
     def _scope(self, view: Reading, name: bytes) -> ScopeRecord:
         scope = view.scope(name)
