@@ -24,7 +24,7 @@ def committed_files() -> list[Path]:
         check=False,
     )
     if result.returncode != 0:
-        pytest.skip("not a git work tree")
+        pytest.skip("not a git work tree: nothing says which files are the project's")
     paths = (ROOT / name for name in result.stdout.decode().split("\0") if name)
     return [path for path in paths if path.is_file()]
 

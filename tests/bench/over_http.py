@@ -30,7 +30,6 @@ if not __package__:  # run as a script: make the project's packages importable w
         *(str(ROOT / name) for name in ("crypto", "server", "client_sdk/python", "demo")),
     ]
 
-import pytest
 from tests.bench import http_report, loader, where
 from tests.bench.machine import measure_unit
 from tests.bench.parties import Parties
@@ -131,8 +130,8 @@ def _server(name: str) -> Iterator[str | None]:
             yield ""
             return
         try:
-            server = stack.enter_context(postgres.server())
-        except pytest.skip.Exception as error:
+            server = stack.enter_context(postgres.running())
+        except postgres.NoServerError as error:
             print(f"\nPostgreSQL is not measured: {error}")
             yield None
             return

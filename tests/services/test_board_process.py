@@ -209,15 +209,26 @@ def test_init_makes_a_key_for_one_user_once(tmp_path: Path) -> None:
         (lambda one: (one.config.parent / "board.key").chmod(0o644), "0600"),
         (lambda one: (one.config.parent / "board.key").write_bytes(bytes(32)), "another board key"),
         (lambda one: (one.config.parent / "manifest.signed").unlink(), "cannot read"),
-        (lambda one: one.config.write_text("prot = 1\n"), "not usable"),
-        (lambda one: one.config.write_text('database = "postgresql://a:b@c/d"\n'), "database_password"),
+        (lambda one: one.config.write_text("prot = 1\n"), "board.toml: prot: "),
+        (lambda one: one.config.write_text("prot\n"), "cannot be read as TOML"),
+        (lambda one: one.config.write_text('folder = "/"\n'), "folder"),
+        (lambda one: one.config.unlink(), "cannot read the settings"),
+        (lambda one: one.config.write_text('database = "nothing"\n'), "database: .*not a database URL"),
+        (
+            lambda one: one.config.write_text('database = "postgresql://a:hunter2@c/d"\n'),
+            "database: .*password into a file",
+        ),
     ],
-    ids=["open key", "another key", "no manifest", "unknown setting", "password"],
+    ids=[
+        *("open key", "another key", "no manifest", "unknown setting", "no TOML", "not a setting"),
+        *("no file", "no URL", "password"),
+    ],
 )
 def test_a_board_that_is_not_set_up_soundly_does_not_start(tmp_path: Path, spoil, word: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     world = World()
     process = Process(world, tmp_path, "sqlite:///board.sqlite")
     process.client.close()
     spoil(process)
-    with pytest.raises(NotAloneError, match=word):
+    with pytest.raises(NotAloneError, match=word) as refused:
         board_app.assemble(board_app.load(process.config))
+    assert "hunter2" not in str(refused.value)  # what is refused ends up in logs

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from notalone_crypto.protocol.file import SealedReport
 from notalone_crypto.protocol.signed import sign_message
 from notalone_crypto.suite import Tag
 from notalone_server.board.memory import MemoryStore
-from notalone_server.board.ports import BoardStore, Writing
+from notalone_server.board.ports import BoardStore, Reading, Writing
 from notalone_server.board.service import BoardService
 from notalone_server.board.store import SqlStore
 from notalone_server.board.together import MOST_TOGETHER, Together
@@ -40,7 +40,7 @@ class Gate:
     go_on: threading.Event = field(default_factory=threading.Event)
     transactions: int = 0
 
-    def reading(self) -> object:
+    def reading(self) -> AbstractContextManager[Reading]:
         return self.inner.reading()
 
     @contextmanager
@@ -109,7 +109,7 @@ def with_other_bundles(sealed: SealedReport) -> bytes:
 def gated(world: World, stored: BoardStore) -> tuple[BoardService, Gate]:
     open_board(world, stored)
     gate = Gate(stored)
-    return BoardService(world.committee, world.board_key, lambda: world.now, gate), gate  # type: ignore[arg-type]
+    return BoardService(world.committee, world.board_key, lambda: world.now, gate), gate
 
 
 def test_each_of_those_that_wait_together_gets_its_own_outcome(stored: BoardStore) -> None:

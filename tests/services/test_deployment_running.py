@@ -156,18 +156,13 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         one.ports = {party: (next(ports), next(ports)) for party in PARTIES}
         admin = create_engine(cluster, isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
-            rules = Path(connection.execute(text("SHOW hba_file")).scalar_one())
-            if not os.access(rules, os.W_OK):
-                pytest.skip("the PostgreSQL server's rules of access cannot be changed here")
+            postgres.ask_for_passwords(connection, *PARTIES)
             for party in PARTIES:
                 password = system_randomness(16).hex()
                 write_secret(folder / f"{party}.password", password.encode())
                 connection.execute(text(f"CREATE ROLE {party} LOGIN PASSWORD '{password}'"))
                 connection.execute(text(f"CREATE DATABASE {party} OWNER {party}"))
                 one.urls[party] = f"postgresql+psycopg://{party}@127.0.0.1:{admin.url.port}/{party}"
-            asked = "".join(f"host all {party} 127.0.0.1/32 scram-sha-256\n" for party in PARTIES)
-            rules.write_text(asked + rules.read_text())
-            connection.execute(text("SELECT pg_reload_conf()"))
         admin.dispose()
         for party in PARTIES:
             one.write(party)

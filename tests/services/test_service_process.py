@@ -286,7 +286,6 @@ def test_a_signal_in_the_first_instant_stops_it_too_and_work_in_progress_ends(
     assert b'"stopped"' in ended.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="niceness of one thread is Linux's")
 def test_work_that_gives_way_is_nice_alone() -> None:
     """Whoever files waits for the board: a trustee on the same machine takes what is left."""
     found: list[tuple[int, int]] = []

@@ -12,11 +12,11 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 _counter = 0
 
@@ -35,22 +35,37 @@ def _binaries() -> Path | None:
     return places[0].parent if places else None
 
 
+class NoServerError(Exception):
+    """This machine cannot have a server; says why."""
+
+
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of a running server; skips the test with the reason when there can be none."""
+    """The URL of a running server. A machine without one runs the SQLite half and says so."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(running())
+        except NoServerError as reason:
+            pytest.skip(str(reason))
+        yield url
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The URL of a running server. Raises NoServerError when there can be none."""
     given = os.environ.get("NOTALONE_POSTGRESQL")
     if given:
         yield given
         return
     binaries = _binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        raise NoServerError("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     account: str | None = None
     if os.geteuid() == 0:  # the server refuses to run as root
         try:
             pwd.getpwnam("postgres")
         except KeyError:
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+            raise NoServerError("PostgreSQL does not run as root, and there is no user postgres") from None
         account = "postgres"
     folder = Path(tempfile.mkdtemp(prefix="notalone-postgres-"))
     if account is not None:
@@ -85,3 +100,16 @@ def new_database(url: str) -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def ask_for_passwords(connection: Connection, *roles: str) -> None:
+    """Let the server ask these roles for their passwords, as an operator's does and a test's does not.
+
+    Skips the test on a server of somebody else's (NOTALONE_POSTGRESQL): its rules are not ours to change.
+    """
+    rules = Path(connection.execute(text("SHOW hba_file")).scalar_one())
+    if not os.access(rules, os.W_OK):
+        pytest.skip("the PostgreSQL server's rules of access cannot be changed here")
+    asked = "".join(f"host all {role} 127.0.0.1/32 scram-sha-256\n" for role in roles)
+    rules.write_text(asked + rules.read_text())
+    connection.execute(text("SELECT pg_reload_conf()"))

@@ -6,17 +6,14 @@ they end up in backups and screenshots.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy import make_url
 
-from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_server.board.mailboxes import LETTERS_PER_SCOPE
-from notalone_server.edge.secretfile import read_secret
+from notalone_server.edge.fields import DatabaseUrl, beside, read_toml, with_password
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 VerifyKeyHex = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -43,7 +40,7 @@ class BoardSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NOTALONE_BOARD_", extra="forbid", frozen=True)
 
     folder: Path
-    database: str = "sqlite:///board.sqlite"
+    database: DatabaseUrl = "sqlite:///board.sqlite"
     database_password: Path | None = None
     host: str = "127.0.0.1"
     port: Port = 8400
@@ -72,33 +69,16 @@ class BoardSettings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
-    @model_validator(mode="after")
-    def _no_password_here(self) -> Self:
-        if make_url(self.database).password:
-            raise ValueError("put the database password into a file and name it in database_password")
-        return self
-
     def path(self, relative: Path) -> Path:
         """A path of the settings, as seen from the file's folder."""
         return self.folder / relative
 
     def database_url(self) -> str:
         """The URL for edge/database.py, password included. Raises Misuse for an open password file."""
-        url = make_url(self.database)
-        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-            url = url.set(database=str(self.folder / str(url.database)))
-        if self.database_password is not None:
-            secret = read_secret(self.path(self.database_password))
-            url = url.set(password=secret.decode("utf-8").strip())
-        return url.render_as_string(hide_password=False)
+        database, secret = beside(self.database, self.folder), self.database_password
+        return with_password(database, None if secret is None else self.path(secret))
 
 
 def load(config: Path) -> BoardSettings:
     """The settings in a file. Raises Misuse (caller.misuse, the operator's fault)."""
-    try:
-        values = tomllib.loads(config.read_text(encoding="utf-8"))
-        return BoardSettings(folder=config.resolve().parent, **values)
-    except (OSError, ValueError, TypeError) as error:
-        raise Misuse(
-            Code.MISUSE, f"the settings in {config} are not usable: {error}", fault=Fault.OPERATOR
-        ) from error
+    return read_toml(config, BoardSettings, folder=config.resolve().parent)

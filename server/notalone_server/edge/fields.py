@@ -34,7 +34,7 @@ def _without_password(value: str) -> str:
     except ArgumentError as error:
         raise ValueError("not a database URL") from error
     if parsed.password:
-        raise ValueError("put the database password into a file: database_password_file")
+        raise ValueError("put the database password into a file, and name that in the settings")
     return value
 
 
@@ -42,6 +42,14 @@ Address = Annotated[str, AfterValidator(_address)]
 """Of a service that is called: scheme, host and port."""
 DatabaseUrl = Annotated[str, AfterValidator(_without_password)]
 """`sqlite:///file` or `postgresql+psycopg://user@host/name`; its password is in a file of its own."""
+
+
+def beside(database: str, folder: Path) -> str:
+    """The URL with an SQLite file seen from the folder of the settings."""
+    url = make_url(database)
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return database
+    return url.set(database=str(folder / str(url.database))).render_as_string(hide_password=False)
 
 
 def with_password(database: str, password_file: Path | None) -> str:
@@ -52,10 +60,17 @@ def with_password(database: str, password_file: Path | None) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def read_toml(path: Path, model: type[Settings]) -> Settings:
-    """A file's settings, checked whole. Raises Misuse (the operator's fault) that names what is wrong."""
+def read_toml(path: Path, model: type[Settings], **known: object) -> Settings:
+    """A file's settings with what is `known` besides, checked whole.
+
+    Raises: Misuse (the operator's fault), which names what is wrong and repeats no value: it may be a secret.
+    """
     try:
-        return model(**tomllib.loads(path.read_text("utf-8")))
+        given = tomllib.loads(path.read_text("utf-8"))
+        wrong = ", ".join(given.keys() & known.keys())
+        if wrong:
+            raise Misuse(Code.MISUSE, f"{path}: {wrong}: not a setting", fault=Fault.OPERATOR)
+        return model(**given, **known)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error

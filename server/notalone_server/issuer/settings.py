@@ -11,11 +11,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import make_url
 
 from notalone_crypto.primitives.hashing import digest
 from notalone_crypto.suite import MIN_ROLL, Tag
-from notalone_server.edge.fields import Address, DatabaseUrl, read_toml, with_password
+from notalone_server.edge.fields import Address, DatabaseUrl, beside, read_toml, with_password
 
 
 class MailSettings(BaseSettings):
@@ -92,10 +91,7 @@ def read_settings(path: Path) -> IssuerSettings:
         found["database_password_file"] = path.parent / settings.database_password_file
     if settings.mail is not None:
         files = {"password_file": settings.mail.password_file, "ca_file": settings.mail.ca_file}
-        beside = {name: path.parent / file for name, file in files.items() if file is not None}
-        found["mail"] = settings.mail.model_copy(update=beside)
-    url = make_url(settings.database)
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        place = url.set(database=str(path.resolve().parent / str(url.database)))
-        found["database"] = place.render_as_string(hide_password=False)
+        named = {name: path.parent / file for name, file in files.items() if file is not None}
+        found["mail"] = settings.mail.model_copy(update=named)
+    found["database"] = beside(settings.database, path.resolve().parent)
     return settings.model_copy(update=found)

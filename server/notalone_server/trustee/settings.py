@@ -11,9 +11,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import make_url
 
-from notalone_server.edge.fields import Address, DatabaseUrl, read_toml, with_password
+from notalone_server.edge.fields import Address, DatabaseUrl, beside, read_toml, with_password
 
 _FINGERPRINT = 64
 
@@ -77,16 +76,12 @@ def read_settings(path: Path) -> TrusteeSettings:
     """
     settings = read_toml(path, TrusteeSettings)
     folder = path.resolve().parent
-    beside = {
+    found: dict[str, object] = {
         name: folder / value
         for name in ("manifest", "key_file", "passphrase_file", "database_password_file")
         if (value := getattr(settings, name)) is not None
     }
-    url = make_url(settings.database)
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        place = url.set(database=str(folder / str(url.database)))
-        return settings.model_copy(update={**beside, "database": place.render_as_string()})
-    return settings.model_copy(update=beside)
+    return settings.model_copy(update={**found, "database": beside(settings.database, folder)})
 
 
 def _fingerprint(value: str) -> str:
