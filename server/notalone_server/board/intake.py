@@ -121,7 +121,6 @@ class Intake:
             if promised is None:
                 raise StateConflict(Code.TAG_SPENT, "this quota place is spent")
             return promised
-        # A plan that is out cannot take it in any more.
         taking.fresh[arrival.entry] = arrival, rules.next_batch
         return rules.next_batch
 

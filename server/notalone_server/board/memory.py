@@ -93,7 +93,7 @@ class MemoryStore:
         scope = self.scope(name)
         if scope is None:
             return None
-        return Rules(scope.policy, scope.active, scope.number + (1 if scope.open_batch is None else 2))
+        return Rules(scope.policy, scope.active, scope.number, scope.open_batch is not None)
 
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """See ports."""

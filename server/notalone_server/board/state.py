@@ -71,7 +71,13 @@ class Rules:
 
     policy: ScopePolicy
     active: bool
-    next_batch: int  # the first whose plan is not out
+    number: int  # of the last closed batch
+    planned: bool  # the plan of the next one is out
+
+    @property
+    def next_batch(self) -> int:
+        """The first that can take a filing in: a plan that is out names what it takes."""
+        return self.number + (2 if self.planned else 1)
 
 
 @dataclass(slots=True)

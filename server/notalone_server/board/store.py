@@ -154,8 +154,8 @@ class SqlView(SqlLetters):
         row = self.connection.execute(_RULES, parameters({"scope": name})).first()
         if row is None:
             return None
-        policy, active, number, open_batch = row
-        return Rules(_policy(bytes(policy)), active, number + (2 if open_batch else 1))
+        policy, active, number, planned = row
+        return Rules(_policy(bytes(policy)), active, number, planned)
 
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """See ports."""
