@@ -195,7 +195,8 @@ def test_bad_input_is_one_sentence_without_what_was_typed(
 ) -> None:
     say = Speaker(language)
     words = Phrase(bytes(16)).words("english")
-    path = form(tmp_path, "a@example.org")
+    path, damaged = form(tmp_path, "a@example.org"), tmp_path / "cut-off.bin"
+    damaged.write_bytes(b"cut off")
     cases = (
         ((), "status", "abandon abandon secretword", say("error.phrase")),
         (("--form", form(tmp_path, "a@example.org", "u.toml", thresold="2")), "report", words, "thresold"),
@@ -203,6 +204,8 @@ def test_bad_input_is_one_sentence_without_what_was_typed(
         (("--form", path), "report", words, say("error.roll.not_eligible")),
         (("--form", form(tmp_path, "contact@example.org", "s.toml")), "report", words, ""),
         (("--number", "1"), "withdraw", words, say("bad.number")),
+        ((str(damaged),), "resend", words, say("bad.sealed", path=damaged)),
+        (("--sealed", str(damaged)), "status", words, say("bad.sealed", path=damaged)),
     )
     for arguments, command, typed, expected in cases:
         done = run(command, *arguments, typed=typed, code=2, language=language)

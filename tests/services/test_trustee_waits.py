@@ -38,7 +38,7 @@ def test_a_batch_in_progress_names_the_trustees_it_waits_for() -> None:
         deployment.trustees[2].poll(scope)
     shown = page_of(story, 1, "en")
     assert "agreeing on a batch; waits for trustee 3" in shown
-    assert "attend le tiers 3" in page_of(story, 1, "fr")
+    assert "\u00a0; attend le tiers 3" in page_of(story, 1, "fr")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from notalone_client.cli_input import (
     out,
     read_bytes,
     read_form,
+    read_sealed,
     speaking,
     visiting,
 )
@@ -125,7 +126,7 @@ def resend(
 ) -> None:
     """The very same bytes again; twice is the same as once."""
     with visiting(config, language) as (client, visit):
-        _send(client, visit, Sealed(read_bytes(sealed)), receipt)
+        _send(client, visit, read_sealed(sealed), receipt)
 
 
 @app.command(help=Speaker(DEFAULT)("command.status"))
@@ -183,7 +184,7 @@ def verify(
     with visiting(config, language) as (client, visit):
         promise = Receipt.decode(read_bytes(receipt))
         with visit.during("look"):
-            counted = client.verify_receipt(Sealed(read_bytes(sealed)), promise)
+            counted = client.verify_receipt(read_sealed(sealed), promise)
         visit.tell("verified" if counted else "verified.not")
 
 

@@ -23,12 +23,11 @@ from notalone_client.cli_input import (
     Visit,
     err,
     out,
-    read_bytes,
+    read_sealed,
     visiting,
 )
 from notalone_client.client import Client
 from notalone_client.letters import Conversation
-from notalone_client.report import Sealed
 from notalone_client.steps_return import FilingStatus
 from notalone_client.texts import LANGUAGES, Speaker
 from notalone_crypto.messages.contact import Choice
@@ -136,7 +135,7 @@ def write(
 def own(client: Client, visit: Visit, kept: list[Path] | None) -> tuple[FilingStatus, ...]:
     """Her filings, as `status` numbers them."""
     with visit.during("look"):
-        return client.status(*(Sealed(read_bytes(path)) for path in kept or []))
+        return client.status(*(read_sealed(path) for path in kept or []))
 
 
 def chosen(mine: tuple[FilingStatus, ...], number: int) -> FilingStatus:

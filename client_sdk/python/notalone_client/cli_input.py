@@ -30,11 +30,11 @@ from notalone_client.errors import (
     WrongPhrase,
 )
 from notalone_client.phrase import Phrase
-from notalone_client.report import Form, Named
+from notalone_client.report import Form, Named, Sealed
 from notalone_client.system import system_randomness
 from notalone_client.texts import LANGUAGES, Speaker, language_of
 from notalone_client.trust import Trust
-from notalone_crypto.errors import NotAloneError
+from notalone_crypto.errors import MalformedInput, NotAloneError
 from notalone_crypto.protocol.identify import Platform
 
 BAD_INPUT: Final = 2
@@ -168,6 +168,15 @@ def read_bytes(path: Path) -> bytes:
     if path.stat().st_size > MAX_FILE:
         raise BadInput("bad.large", path=path)
     return path.read_bytes()
+
+
+def read_sealed(path: Path) -> Sealed:
+    """A sealed message that was kept."""
+    data = read_bytes(path)
+    try:
+        return Sealed(data)
+    except MalformedInput:
+        raise BadInput("bad.sealed", path=path) from None
 
 
 def keep(path: Path | None, data: bytes) -> None:

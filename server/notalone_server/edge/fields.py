@@ -17,6 +17,7 @@ from notalone_crypto.errors import Code, Fault, Misuse
 from notalone_server.edge.address import check_address
 from notalone_server.edge.secretfile import read_secret
 
+_OURS = "Value error, "  # what pydantic puts before our own words
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -72,7 +73,9 @@ def read_toml(path: Path, model: type[Settings], **known: object) -> Settings:
             raise Misuse(Code.MISUSE, f"{path}: {wrong}: not a setting", fault=Fault.OPERATOR)
         return model(**given, **known)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix(_OURS)}" for one in error.errors()
+        )
         raise Misuse(Code.MISUSE, f"{path}: {wrong}", fault=Fault.OPERATOR) from error
     except OSError as error:
         raise Misuse(Code.MISUSE, f"cannot read the settings {path}", fault=Fault.OPERATOR) from error

@@ -149,6 +149,7 @@ _WORDS: Final = {
     "en": {
         "title": "NotAlone trustee",
         "colon": ":",
+        "and": "; ",
         "contact": "Last contact with the board: {} seconds ago.",
         "never": "No contact with the board since the start.",
         "scope": "Scope",
@@ -163,6 +164,7 @@ _WORDS: Final = {
     "fr": {
         "title": "NotAlone, tiers de confiance",
         "colon": "\u00a0:",
+        "and": "\u00a0; ",
         "contact": "Dernier contact avec le tableau : il y a {} secondes.",
         "never": "Aucun contact avec le tableau depuis le démarrage.",
         "scope": "Périmètre",
@@ -191,7 +193,7 @@ def _now(view: ScopeView, language: str) -> str:
         told.append(words["ahead"].format(date))
     if view.untimely:
         told.append(words["untimely"])
-    return "; ".join(told)
+    return words["and"].join(told)
 
 
 def render(worker: Worker, now: int, name: str, language: str) -> str:
