@@ -21,7 +21,7 @@ VerifyKeyHex = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 TEMPLATE = """\
 # The board of one committee. Paths are relative to this file.
 database = "sqlite:///board.sqlite"      # or postgresql+psycopg://user@host/name
-# database_password = "database.password" # a file with mode 0600
+# database_password_file = "database.password"  # a file with mode 0600
 host = "127.0.0.1"
 port = 8400
 operations_host = "127.0.0.1"            # health, readiness, metrics: for the operator alone
@@ -41,7 +41,7 @@ class BoardSettings(BaseSettings):
 
     folder: Path
     database: DatabaseUrl = "sqlite:///board.sqlite"
-    database_password: Path | None = None
+    database_password_file: Path | None = None
     host: str = "127.0.0.1"
     port: Port = 8400
     operations_host: str = "127.0.0.1"
@@ -75,7 +75,7 @@ class BoardSettings(BaseSettings):
 
     def database_url(self) -> str:
         """The URL for edge/database.py, password included. Raises Misuse for an open password file."""
-        database, secret = beside(self.database, self.folder), self.database_password
+        database, secret = beside(self.database, self.folder), self.database_password_file
         return with_password(database, None if secret is None else self.path(secret))
 
 

@@ -35,7 +35,7 @@ def _without_password(value: str) -> str:
     except ArgumentError as error:
         raise ValueError("not a database URL") from error
     if parsed.password:
-        raise ValueError("put the database password into a file, and name that in the settings")
+        raise ValueError("put the password into a file, and name that as database_password_file")
     return value
 
 
