@@ -45,7 +45,7 @@ from notalone_crypto.randomness import SeededStream, random_scalar
 from notalone_server.board import schema
 from notalone_server.board.service import BoardService
 from notalone_server.board.state import BoardEntry
-from notalone_server.board.store import SqlView
+from notalone_server.board.store_writing import SqlWriting
 from notalone_server.trustee.service import TrusteeService
 from notalone_server.trustee.store import collector_paused
 
@@ -207,7 +207,7 @@ def _store(
 
 
 def _at_board(
-    store: SqlView, board: BoardService, scope: bytes, entries: Sequence[tuple[Entry, _Given]]
+    store: SqlWriting, board: BoardService, scope: bytes, entries: Sequence[tuple[Entry, _Given]]
 ) -> None:
     """Many rows in one statement; a test compares them with those of the store's own `put_entry`."""
     record = store.scope(scope)
@@ -232,7 +232,11 @@ def _at_board(
         # A copy's recipient key is one of few; its owner's key is its own and as long.
         own_key = header.recipient_key if entry is origin.entry else header.owner_key
         paths.append({"scope": scope, "recipient": own_key, "sealed": bytes(_PATH_BYTES)})
-    store.replace(scope, sequence, items[0]["kind"], items[0]["payload"])
+    store.connection.execute(
+        update(schema.feed)
+        .where(schema.feed.c.scope == scope, schema.feed.c.sequence == sequence)
+        .values(payload=items[0]["payload"])
+    )
     for table, values in (
         (schema.feed, items[1:]), (schema.entries, rows), (schema.spent, tags), (schema.inclusions, paths),
     ):  # fmt: skip

@@ -7,7 +7,7 @@ bundles: those are the trustees' to judge.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from notalone_crypto.errors import Code, ContextMismatch
 from notalone_crypto.messages.committee import ScopePolicy
@@ -16,11 +16,28 @@ from notalone_crypto.protocol import accept
 from notalone_crypto.protocol.keys import Committee
 from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 from notalone_server.board.ports import Reading
-from notalone_server.board.state import Rules
+from notalone_server.board.state import Rules, ScopeRecord
 
+Found = TypeVar("Found")
 CLOCK_DIFFERENCE_SECONDS: Final = (
     CLOCK_TOLERANCE_SECONDS // 2
 )  # of a device's clock, or a trustee's, from ours
+
+
+def known_scope(view: Reading, name: bytes) -> ScopeRecord:
+    """Where a scope stands. Raises ContextMismatch (context.scope) for one that is not served."""
+    return _served(view.scope(name))
+
+
+def known_rules(view: Reading, name: bytes) -> Rules:
+    """What a scope's filings are taken by. Raises ContextMismatch (context.scope)."""
+    return _served(view.rules(name))
+
+
+def _served(found: Found | None) -> Found:
+    if found is None:
+        raise ContextMismatch(Code.SCOPE, "the board does not serve this scope")
+    return found
 
 
 def check_filing(committee: Committee, rules: Rules, filing: Filing, header: Header) -> None:

@@ -12,8 +12,9 @@ from typing import Final
 
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.messages.filing import Filing
-from notalone_server.board.ports import Clock, Writing
+from notalone_server.board.ports import Clock, Reading
 from notalone_server.board.service import BoardService
+from notalone_server.board.state import BoardEntry
 
 FORGET_SECONDS: Final = 10
 _AT_ONCE: Final = 32
@@ -55,23 +56,17 @@ def erase_bundles(board: BoardService, readers: Iterable[str]) -> int:
             cursors = board.cursors(view, name)
             until = min(cursors.get(reader, 0) for reader in wanted)
             found = view.erasable(name, board.committee.count, until)
-        if found:
+            remains = {entry.name: (entry.sequence, _trace(view, name, entry)) for entry in found[:_AT_ONCE]}
+        if remains:
+            # What is read above does not change any more; the database is locked for as short as can be.
             with board.store.writing() as store:
                 for reader in wanted:
                     store.put_cursor(name, reader, cursors[reader])
-                for entry in found[:_AT_ONCE]:
-                    _erase(store, name, entry.name)
-            erased += min(len(found), _AT_ONCE)
+                store.erase(name, FeedKind.ERASED_FILING, remains)
+            erased += len(remains)
     return erased
 
 
-def _erase(store: Writing, scope: bytes, name: bytes) -> None:
-    entry = store.entry(scope, name)
-    if entry is None or entry.erased:
-        return
-    item = store.feed(scope, entry.sequence - 1, 0)[0]
-    if item.kind == FeedKind.FILING:
-        trace = Filing.decode(item.payload).trace
-        store.replace(scope, entry.sequence, FeedKind.ERASED_FILING, trace.encode())
-    entry.erased = True
-    store.put_entry(scope, entry)
+def _trace(view: Reading, scope: bytes, entry: BoardEntry) -> bytes:
+    filing = view.feed(scope, entry.sequence - 1, 0)[0]
+    return Filing.decode(filing.payload).trace.encode()

@@ -70,7 +70,7 @@ class Intake:
         rules = self._seen.get(header.scope)
         if rules is None:
             with self.store.reading() as view:
-                rules = self._rules(view, header.scope)
+                rules = admission.known_rules(view, header.scope)
         arrival = Arrival(data, filing, header, header.entry, filing.fingerprint, rules.policy)
         try:
             # Before the database is locked: what breaks the rules costs nobody else's time.
@@ -78,7 +78,7 @@ class Intake:
         except NotAloneError:
             # Perhaps it was taken before, or the rules are new.
             with self.store.reading() as view:
-                rules, promised = self._rules(view, header.scope), self._promised(view, arrival)
+                rules, promised = admission.known_rules(view, header.scope), self._promised(view, arrival)
             if promised is not None:
                 return arrival.entry, arrival.fingerprint, promised
             self._check(arrival, rules)
@@ -93,7 +93,7 @@ class Intake:
                 name = arrival.header.scope
                 try:
                     if name not in taking:
-                        taking[name] = _Taking(self._rules(store, name))
+                        taking[name] = _Taking(admission.known_rules(store, name))
                     outcomes.append(self._take(store, taking[name], arrival))
                 except NotAloneError as error:
                     outcomes.append(error)  # raised before anything was changed for this filing
@@ -131,12 +131,6 @@ class Intake:
 
     def _check(self, arrival: Arrival, rules: Rules) -> None:
         admission.check_filing(self.committee, rules, arrival.filing, arrival.header)
-
-    def _rules(self, view: Reading, name: bytes) -> Rules:
-        rules = view.rules(name)
-        if rules is None:
-            raise ContextMismatch(Code.SCOPE, "the board does not serve this scope")
-        return rules
 
 
 def _same(filing: bytes, promised: int, arrival: Arrival) -> int:

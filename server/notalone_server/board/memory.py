@@ -7,7 +7,7 @@ before it changes, and the tests run the same stories on the SQL store, which do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -117,6 +117,11 @@ class MemoryStore:
         """See ports."""
         return self.state.scopes[scope].entries.get(name)
 
+    def entries(self, scope: bytes, names: Sequence[bytes]) -> dict[bytes, BoardEntry]:
+        """See ports."""
+        known = self.state.scopes[scope].entries
+        return {name: known[name] for name in names if name in known}
+
     def ready(self, scope: bytes, trustees: int, week: int) -> tuple[BoardEntry, ...]:
         """See ports."""
         return tuple(
@@ -214,9 +219,12 @@ class MemoryStore:
         feed += [FeedItem(scope, first + place, kind, payload) for place, payload in enumerate(payloads)]
         return first
 
-    def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
+    def erase(self, scope: bytes, kind: int, remains: Mapping[bytes, tuple[int, bytes]]) -> None:
         """See ports."""
-        self.state.scopes[scope].feed[sequence - 1] = FeedItem(scope, sequence, kind, payload)
+        kept = self.state.scopes[scope]
+        for name, (sequence, payload) in remains.items():
+            kept.feed[sequence - 1] = FeedItem(scope, sequence, kind, payload)
+            kept.entries[name].erased = True
 
     def put_cursor(self, scope: bytes, reader: str, sequence: int) -> None:
         """See ports."""
@@ -234,6 +242,11 @@ class MemoryStore:
     def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
         """See ports."""
         self.state.scopes[scope].entries[entry.name] = entry
+
+    def accept(self, scope: bytes, trustee: int, names: Sequence[bytes]) -> None:
+        """See ports."""
+        for name in names:
+            self.state.scopes[scope].entries[name].accepted_by.add(trustee)
 
     def close_entries(
         self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
@@ -257,9 +270,9 @@ class MemoryStore:
         """See ports."""
         self.state.scopes[scope].blobs.setdefault(batch, {})[trustee] = blobs
 
-    def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
+    def put_inclusions(self, scope: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
         """See ports."""
-        self.state.scopes[scope].inclusions[recipient] = sealed
+        self.state.scopes[scope].inclusions |= dict(paths)
 
     def add_letter(self, scope: bytes, address: bytes, letter: bytes, week: int) -> None:
         """See ports."""

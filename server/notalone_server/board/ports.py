@@ -6,7 +6,7 @@ transaction: all of it is durable when it ends, or nothing of it happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -42,6 +42,9 @@ class Reading(Protocol):
 
     def entry(self, scope: bytes, name: bytes) -> BoardEntry | None:
         """One entry; a changed record counts only after `put_entry`."""
+
+    def entries(self, scope: bytes, names: Sequence[bytes]) -> dict[bytes, BoardEntry]:
+        """As `entry`, for several at once; without those that are not there."""
 
     def ready(self, scope: bytes, trustees: int, week: int) -> tuple[BoardEntry, ...]:
         """Entries a plan must name, in order of arrival.
@@ -107,8 +110,8 @@ class Writing(Reading, Protocol):
     def append_all(self, scope: bytes, kind: int, payloads: Sequence[bytes]) -> int:
         """As many items (at least one) one after the other; the first one's sequence number."""
 
-    def replace(self, scope: bytes, sequence: int, kind: int, payload: bytes) -> None:
-        """Put what remains in an item's place."""
+    def erase(self, scope: bytes, kind: int, remains: Mapping[bytes, tuple[int, bytes]]) -> None:
+        """Entry -> (its filing's place in the feed, what remains): that, as `kind`, replaces the filing."""
 
     def put_cursor(self, scope: bytes, reader: str, sequence: int) -> None:
         """Remember how far a reader has come."""
@@ -122,6 +125,9 @@ class Writing(Reading, Protocol):
     def put_entry(self, scope: bytes, entry: BoardEntry) -> None:
         """Replace one."""
 
+    def accept(self, scope: bytes, trustee: int, names: Sequence[bytes]) -> None:
+        """Entries that are there (at least one) are accepted by a trustee, too."""
+
     def close_entries(
         self, scope: bytes, batch: int, evaluated: Iterable[bytes], gone: Iterable[bytes]
     ) -> None:
@@ -133,8 +139,8 @@ class Writing(Reading, Protocol):
     def put_blobs(self, scope: bytes, batch: int, trustee: int, blobs: tuple[bytes, ...]) -> None:
         """Keep a trustee's blobs of a batch."""
 
-    def put_inclusion(self, scope: bytes, recipient: bytes, sealed: bytes) -> None:
-        """Keep or replace a sealed path."""
+    def put_inclusions(self, scope: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keep or replace sealed paths (at least one), each under its recipient."""
 
     def add_letter(self, scope: bytes, address: bytes, letter: bytes, week: int) -> None:
         """Keep a letter at the address's next position (from 1) up to the end of a week."""

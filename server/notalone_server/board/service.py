@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from notalone_crypto.errors import Code, ContextMismatch, StateConflict, VerificationFailed
+from notalone_crypto.errors import Code, StateConflict
 from notalone_crypto.messages.committee import ScopePolicy
 from notalone_crypto.messages.evaluation import (
-    BatchPlan,
     CosignatureMessage,
     LogUpdate,
-    RecordVote,
 )
-from notalone_crypto.messages.feed import FeedItem, FeedKind, Nudge
-from notalone_crypto.messages.filing import Acceptance, BundleComplaint, Receipt, Withdrawal
-from notalone_crypto.messages.release import ReleaseBatch
+from notalone_crypto.messages.feed import FeedItem, FeedKind
+from notalone_crypto.messages.filing import Receipt, Withdrawal
 from notalone_crypto.messages.roll import RollSnapshot
 from notalone_crypto.primitives import checkpoint, signing
 from notalone_crypto.protocol import log
@@ -29,22 +26,19 @@ from notalone_crypto.protocol.roll import check_snapshot
 from notalone_crypto.protocol.signed import UNSIGNED, check_signature, sign_message
 from notalone_crypto.suite import Tag
 from notalone_server.board import admission, planning
+from notalone_server.board.admission import known_scope
 from notalone_server.board.intake import Intake
+from notalone_server.board.leaves import Leaves
 from notalone_server.board.ports import BoardStore, Clock, Reading, Writing
+from notalone_server.board.posts import Posts
 from notalone_server.board.state import (
     EntryState,
-    LeafInProgress,
     OpenBatch,
     QueuedLeaf,
     ScopeRecord,
 )
 
 NO_LIMIT = 1 << 62
-_PASSED_ON = {
-    FeedKind.PLAN_VOTE,
-    FeedKind.ROUND_ONE,
-    FeedKind.ROUND_TWO,
-}
 
 
 @dataclass(slots=True)
@@ -57,10 +51,14 @@ class BoardService:
     store: BoardStore
     _rolls: admission.NewestRolls = field(init=False, default_factory=admission.NewestRolls)
     _intake: Intake = field(init=False)
+    _leaves: Leaves = field(init=False)
+    _posts: Posts = field(init=False)
     _read: dict[tuple[bytes, str], int] = field(init=False, default_factory=dict)  # scope, reader -> cursor
 
     def __post_init__(self) -> None:
-        """Filings go through one intake."""
+        """Filings go through one intake, leaves through one log."""
+        self._leaves = Leaves(self.committee, self.signing_key)
+        self._posts = Posts(self.committee, self._leaves)
         self._intake = Intake(self.committee, self._now, self.store, self._rolls)
 
     # --- operators ---------------------------------------------------------------------------------
@@ -72,8 +70,7 @@ class BoardService:
             record.policy = policy
             store.put_scope(record)
             store.append(policy.scope, FeedKind.POLICY, policy.encode())
-            store.queue_leaf(QueuedLeaf(policy.scope, log.policy_leaf(policy), policy.encode()))
-            self._next_leaf(store)
+            self._leaves.add(store, QueuedLeaf(policy.scope, log.policy_leaf(policy), policy.encode()))
 
     def publish_snapshot(self, snapshot: RollSnapshot) -> None:
         """The issuer's newest roll, for clients and trustees; the same one again changes nothing.
@@ -81,7 +78,7 @@ class BoardService:
         Raises: ContextMismatch, VerificationFailed; StateConflict for an older one (a replay).
         """
         with self.store.reading() as view:
-            policy = self._scope(view, snapshot.scope).policy
+            policy = known_scope(view, snapshot.scope).policy
         issuers = [organisation.issuer_key for organisation in policy.organisations]
         check_snapshot(snapshot, scope=snapshot.scope, issuer_keys=issuers, minimum=0)
         with self.store.writing() as store:
@@ -115,7 +112,7 @@ class BoardService:
         """
         withdrawal = Withdrawal.decode(data)
         with self.store.writing() as store:
-            self._scope(store, scope_name)
+            known_scope(store, scope_name)
             entry = store.entry(scope_name, withdrawal.entry)
             if entry is None:
                 raise StateConflict(Code.UNKNOWN_ENTRY, "no such entry")
@@ -129,14 +126,14 @@ class BoardService:
     def owner_key(self, scope_name: bytes, entry: bytes) -> bytes | None:
         """The key that must sign a question about this entry."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             known = view.entry(scope_name, entry)
         return None if known is None else known.owner_key
 
     def entry_state(self, scope_name: bytes, entry: bytes) -> tuple[EntryState, int]:
         """State and batch, for the owner alone: the caller checked who asks. Raises StateConflict."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             known = view.entry(scope_name, entry)
         if known is None:
             raise StateConflict(Code.UNKNOWN_ENTRY, "no such entry")
@@ -149,7 +146,7 @@ class BoardService:
         so that the time of an answer tells as little as its shape.
         """
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             name = view.spent_by(scope_name, tag)
             known = view.entry(scope_name, name or bytes(32))
         if name is None or known is None:
@@ -159,19 +156,19 @@ class BoardService:
     def spent_tags(self, scope_name: bytes, period: int) -> tuple[bytes, ...]:
         """The whole public list: nobody asks about a tag of her own."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             return view.spent(scope_name, period)
 
     def newest_snapshots(self, scope_name: bytes) -> tuple[RollSnapshot, ...]:
         """The newest snapshot of every organisation's cohorts."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             return view.snapshots(scope_name)
 
     def blobs(self, scope_name: bytes) -> tuple[bytes, ...]:
         """Every release blob so far, in order; clients download all and try."""
         with self.store.reading() as view:
-            last = self._scope(view, scope_name).number
+            last = known_scope(view, scope_name).number
             return tuple(
                 blob
                 for number in range(1, last + 2)
@@ -182,7 +179,7 @@ class BoardService:
     def batch_blobs(self, scope_name: bytes, number: int) -> tuple[bytes, ...]:
         """One closed batch's blobs. Raises StateConflict (state.batch_open) before it is closed."""
         with self.store.reading() as view:
-            if not 1 <= number <= self._scope(view, scope_name).number:
+            if not 1 <= number <= known_scope(view, scope_name).number:
                 raise StateConflict(Code.BATCH_OPEN, "this batch is not closed")
             return tuple(
                 blob for _, blobs in sorted(view.blobs(scope_name, number).items()) for blob in blobs
@@ -191,13 +188,13 @@ class BoardService:
     def inclusion(self, scope_name: bytes, recipient: bytes) -> bytes | None:
         """The sealed path for one filing's recipient key."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             return view.inclusion(scope_name, recipient)
 
     def find_leaf(self, scope_name: bytes, leaf: bytes) -> LogUpdate:
         """The newest cosigned note with an inclusion proof of `leaf`."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             index = view.leaf_index(scope_name, leaf)
             if index is None:
                 raise StateConflict(Code.INCLUSION, "no such leaf")
@@ -215,7 +212,7 @@ class BoardService:
     def scope_record(self, scope_name: bytes) -> ScopeRecord:
         """Where a scope stands. Raises ContextMismatch (context.scope)."""
         with self.store.reading() as view:
-            return self._scope(view, scope_name)
+            return known_scope(view, scope_name)
 
     def note(self) -> bytes:
         """The newest cosigned checkpoint, or nothing yet."""
@@ -227,13 +224,13 @@ class BoardService:
     def feed(self, scope_name: bytes, after: int, limit: int = NO_LIMIT) -> tuple[FeedItem, ...]:
         """Items of a scope with a sequence number above `after` (they start at 1)."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             return view.feed(scope_name, after, limit)
 
     def read_feed(self, reader: str, scope_name: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """As `feed`, for an authenticated reader: `after` says what she has stored for good."""
         with self.store.reading() as view:
-            self._scope(view, scope_name)
+            known_scope(view, scope_name)
             items = view.feed(scope_name, after, limit)
             # Nobody has stored what does not exist: else a reader could have the future erased.
             if self._read.get((scope_name, reader), 0) < after and (
@@ -281,62 +278,19 @@ class BoardService:
 
         Raises: ContextMismatch for a kind that trustees do not post, or in another's name.
         """
-        with self.store.writing() as store:
-            self._scope(store, scope_name)
-            for payload in payloads:
-                self._take(store, trustee, scope_name, kind, payload)
-
-    def _take(self, store: Writing, trustee: int, scope_name: bytes, kind: FeedKind, payload: bytes) -> None:
-        if kind == FeedKind.ACCEPTANCE:
-            self._take_acceptance(store, scope_name, trustee, payload)
-        elif kind == FeedKind.COMPLAINT:
-            self._take_complaint(store, scope_name, trustee, payload)
-        elif kind == FeedKind.RECORD_VOTE:
-            self._take_record_vote(store, self._scope(store, scope_name), payload)
-        elif kind == FeedKind.RELEASES:
-            self._take_blobs(store, self._scope(store, scope_name), payload)
-        elif kind in _PASSED_ON:
-            if kind == FeedKind.PLAN_VOTE:
-                self._note_vote(store, self._scope(store, scope_name), trustee)
-            store.append(scope_name, kind, payload)
-        else:
-            raise ContextMismatch(Code.COMMITTEE, "trustees do not post this kind")
-
-    @staticmethod
-    def _note_vote(store: Writing, scope: ScopeRecord, trustee: int) -> None:
-        if scope.open_batch is not None:
-            scope.open_batch.voted.add(trustee)
-            store.put_scope(scope)
+        self._posts.take(self.store, trustee, scope_name, kind, payloads)
 
     def post_inclusions(self, scope_name: bytes, paths: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep paths, each under the recipient's key of its owner, who alone can open it."""
         with self.store.writing() as store:
-            self._scope(store, scope_name)
-            for recipient, sealed in paths:
-                store.put_inclusion(scope_name, recipient, sealed)
+            known_scope(store, scope_name)
+            store.put_inclusions(scope_name, paths)
 
     def post_cosignature(self, data: bytes) -> None:
         """Collect cosignatures; with a quorum the leaf counts and its batch is closed."""
         message = CosignatureMessage.decode(data)
         with self.store.writing() as store:
-            current = store.in_progress()
-            if current is None or message.trustee in current.cosigned_by:
-                return
-            candidate = current.note + message.line
-            signature = checkpoint.Note.decode(candidate).signatures[-1]
-            name = log.cosigner_name(self.committee, message.trustee)
-            key = self.committee.verify_key(message.trustee)
-            if signature.name != name:
-                raise VerificationFailed(Code.SIGNATURE, "a cosignature under another name")
-            # Verified alone, so that one bad line cannot spoil the note for everybody.
-            checkpoint.verify_quorum(
-                candidate, log.origin(self.committee), self.signing_key.verify_key, {name: key}, 1
-            )
-            current.note = candidate
-            current.cosigned_by.add(message.trustee)
-            store.put_in_progress(current)
-            if len(current.cosigned_by) >= self.committee.manifest.parameters.quorum:
-                self._finish_leaf(store, current)
+            self._leaves.cosign(store, message)
 
     # --- time --------------------------------------------------------------------------------------
 
@@ -360,107 +314,11 @@ class BoardService:
             return planning.is_stale(self.committee, view, scope, scope.open_batch, now)
         return scope.number == 0 or now >= scope.opened_at + scope.policy.batch_seconds
 
-    # --- inside ------------------------------------------------------------------------------------
-
-    def _take_acceptance(self, store: Writing, scope_name: bytes, trustee: int, payload: bytes) -> None:
-        acceptance = Acceptance.decode(payload)
-        entry = store.entry(scope_name, acceptance.entry)
-        if entry is None or trustee in entry.accepted_by:
-            return
-        if acceptance.trustee != trustee or acceptance.filing != entry.filing:
-            raise ContextMismatch(Code.COMMITTEE, "an acceptance of another trustee or filing")
-        entry.accepted_by.add(trustee)
-        store.put_entry(scope_name, entry)
-        store.append(scope_name, FeedKind.ACCEPTANCE, payload)
-
-    @staticmethod
-    def _take_complaint(store: Writing, scope_name: bytes, trustee: int, payload: bytes) -> None:
-        complaint = BundleComplaint.decode(payload)
-        entry = store.entry(scope_name, complaint.entry)
-        if entry is None:
-            return
-        if complaint.trustee != trustee:
-            raise ContextMismatch(Code.COMMITTEE, "a complaint of another trustee")
-        entry.complained = True
-        store.put_entry(scope_name, entry)
-        store.append(scope_name, FeedKind.COMPLAINT, payload)
-
     def _plan(self, store: Writing, scope: ScopeRecord, now: int) -> None:
         plan = planning.make_plan(self.committee, store, scope, now).encode()
         scope.open_batch = OpenBatch(plan)
         store.put_scope(scope)
         store.append(scope.policy.scope, FeedKind.PLAN, plan)
 
-    def _take_record_vote(self, store: Writing, scope: ScopeRecord, payload: bytes) -> None:
-        vote = RecordVote.decode(payload)
-        check_signature(vote, self.committee.verify_key(vote.trustee), Tag.BATCH_RECORD)
-        batch = scope.open_batch
-        if batch is None:
-            return
-        plan = BatchPlan.decode(batch.plan)
-        if plan.fingerprint != vote.plan:
-            return
-        name = scope.policy.scope
-        if vote.trustee not in batch.record_votes:
-            batch.record_votes[vote.trustee] = vote.leaf
-            store.append(name, FeedKind.RECORD_VOTE, payload)
-        agreed = len(set(batch.record_votes.values())) == 1
-        if set(batch.record_votes) >= set(plan.evaluators) and agreed and not batch.leaf:
-            batch.leaf = vote.leaf
-            store.queue_leaf(QueuedLeaf(name, vote.leaf, b""))
-        store.put_scope(scope)
-        self._next_leaf(store)
-
-    def _take_blobs(self, store: Writing, scope: ScopeRecord, payload: bytes) -> None:
-        message = ReleaseBatch.decode(payload)
-        check_signature(message, self.committee.verify_key(message.trustee), Tag.RELEASE)
-        batch = scope.open_batch
-        if batch is None:
-            return
-        plan = BatchPlan.decode(batch.plan)
-        name = scope.policy.scope
-        if plan.fingerprint == message.plan and message.trustee not in store.blobs(name, plan.number):
-            store.put_blobs(name, plan.number, message.trustee, message.blobs)
-            store.append(name, FeedKind.RELEASES, payload)
-
-    def _next_leaf(self, store: Writing) -> None:
-        """One checkpoint at a time: cosigners must all sign the same tree."""
-        if store.in_progress() is not None:
-            return
-        queued = store.next_leaf()
-        if queued is None:
-            return
-        tree = store.append_leaf(queued.scope, queued.leaf)
-        index = tree.size - 1
-        head = checkpoint.Checkpoint(log.origin(self.committee), tree.size, tree.root())
-        note = checkpoint.sign_checkpoint(head, self.signing_key).encode()
-        store.put_in_progress(LeafInProgress(queued.scope, queued.leaf, index, queued.policy, note))
-        kind = FeedKind.POLICY_LEAF if queued.policy else FeedKind.BATCH_LEAF
-        store.append(queued.scope, kind, Nudge(index).encode())
-
-    def _finish_leaf(self, store: Writing, current: LeafInProgress) -> None:
-        scope = self._scope(store, current.scope)
-        proof = store.tree().inclusion_proof(current.index)
-        update = LogUpdate(current.note, current.index, proof, ()).encode()
-        store.confirm_leaf(current)
-        if current.policy:
-            scope.active = True
-            store.append(current.scope, FeedKind.POLICY_NOTE, update)
-        elif scope.open_batch is not None:
-            store.append(current.scope, FeedKind.BATCH_NOTE, update)
-            plan = BatchPlan.decode(scope.open_batch.plan)
-            store.close_entries(current.scope, plan.number, plan.entries, plan.withdrawn + plan.expired)
-            scope.number, scope.epoch = plan.number, plan.epoch
-            scope.leaf, scope.opened_at = current.leaf, plan.opened_at
-            scope.open_batch = None
-        store.put_scope(scope)
-        self._next_leaf(store)
-
     def _now(self) -> int:
         return self.clock()  # the one that the board has by then
-
-    def _scope(self, view: Reading, name: bytes) -> ScopeRecord:
-        scope = view.scope(name)
-        if scope is None:
-            raise ContextMismatch(Code.SCOPE, "the board does not serve this scope")
-        return scope

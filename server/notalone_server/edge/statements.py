@@ -67,6 +67,13 @@ def put_row(
     connection.execute(statement, {**key, **values, **(at_first or {})})
 
 
+def put_rows(
+    connection: Connection, table: Table, changed: tuple[str, ...], rows: Sequence[Mapping[str, object]]
+) -> None:
+    """As `put_row` for many (at least one), each with its key; columns in `changed` are set."""
+    insert_rows(connection, _put(connection.dialect.name, table, changed), rows)
+
+
 def insert_rows(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, object]]) -> None:
     """Run an insertion for every row; a single one without what the driver prepares for many."""
     connection.execute(statement, rows[0] if len(rows) == 1 else rows)
