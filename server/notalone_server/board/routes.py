@@ -75,9 +75,9 @@ def add_routes(
     metrics: Metrics,
 ) -> None:
     """Everything under /v1."""
+    app.include_router(reporters(board, gate, metrics), prefix="/v1")
     app.include_router(_public(board, manifest, gate), prefix="/v1", dependencies=[Depends(gate.public)])
     app.include_router(_log(board), prefix="/v1", dependencies=[Depends(gate.public)])
-    app.include_router(reporters(board, gate, metrics), prefix="/v1")
     app.include_router(mailbox_routes(mailboxes, gate, metrics), prefix="/v1")
     app.include_router(_machines(board, gate, metrics), prefix="/v1")
 
