@@ -286,6 +286,33 @@ def test_a_signal_in_the_first_instant_stops_it_too_and_work_in_progress_ends(
     assert b'"stopped"' in ended.stderr
 
 
+def test_work_that_moved_something_is_done_again_soon_and_then_less_and_less_often() -> None:
+    """A batch has a dozen steps, each of which waits for the other trustees."""
+    results = [True, None, True, False, False, False, OSError("away"), True]
+    pauses: list[float] = []
+
+    class Recording(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0)
+            return not results
+
+    def act() -> object:
+        result = results.pop(0)
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    work = process.Periodic("work", 0.5, act, soonest=0.1)
+    work._stop = Recording()
+    work._run()
+    assert pauses == [0.1, 0.2, 0.1, 0.2, 0.4, 0.5, 0.5, 0.1]
+    results, pauses = [True, True], []
+    unhurried = process.Periodic("work", 0.5, act)
+    unhurried._stop = Recording()
+    unhurried._run()
+    assert pauses == [0.5, 0.5]
+
+
 def test_work_that_gives_way_is_nice_alone() -> None:
     """Whoever files waits for the board: a trustee on the same machine takes what is left."""
     found: list[tuple[int, int]] = []

@@ -464,6 +464,14 @@ def test_pauses_grow_while_the_board_is_away_and_end_with_it() -> None:
     assert len(built) == 1  # nothing was lost, so nothing is read again
 
 
+def test_only_what_moved_something_asks_to_be_repeated_soon() -> None:
+    results = [2, 1, 0, 0, BoardUnreachable("away"), 0, 1, "state.rollback: stop"]
+    worker, _ = worker_with(begun(), *results)
+    # Two polls that moved something and one that did not; nothing; away; a pause; nothing; halted after one.
+    assert [worker.step() for _ in range(7)] == [True, False, False, False, False, False, False]
+    assert worker.condition == Condition.HALTED
+
+
 def test_a_halted_trustee_asks_for_a_person_and_does_nothing_more() -> None:
     worker, _ = worker_with(begun(), "state.rollback: <b>the board</b>", 5)
     for _ in range(3):

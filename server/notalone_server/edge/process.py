@@ -29,12 +29,17 @@ SWITCH_SECONDS = 0.0005
 
 @dataclass(slots=True)
 class Periodic:
-    """Calls `action` every `seconds` on its own thread; a failure is logged and tried again."""
+    """Calls `action` every `seconds` on its own thread; a failure is logged and tried again.
+
+    What gave True may soon have more to do: the next pause is `soonest`, and each one after it twice as
+    long, up to `seconds` again.
+    """
 
     name: str
     seconds: float
     action: Callable[[], object]
     niceness: int = 0  # 1 to 19: work that nobody waits for lets what somebody waits for go first
+    soonest: float | None = None
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
 
@@ -56,12 +61,15 @@ class Periodic:
     def _run(self) -> None:
         if self.niceness:
             _give_way(self.niceness)
+        pause = self.seconds
         while True:
+            pause = min(2 * pause, self.seconds)
             try:
-                self.action()
+                if self.action() is True and self.soonest is not None:
+                    pause = min(self.soonest, self.seconds)
             except Exception as error:  # noqa: BLE001 - background work goes on
                 log_exception("background work failed", error)
-            if self._stop.wait(self.seconds):
+            if self._stop.wait(pause):
                 return
 
 

@@ -36,6 +36,7 @@ from notalone_server.trustee.store import SqlStore
 from notalone_server.trustee.worker import COUNTERS, GAUGES, Worker
 
 Language = Annotated[str, Query(description="`fr` for French; English otherwise.", examples=["fr"])]
+SOONER = 5  # times as soon, after something moved, it asks again: the others' answers are on their way
 _CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
@@ -136,7 +137,8 @@ def run(config: Path) -> None:
         worker = assemble(settings, still_ours=still_ours)
         title = committee.manifest.parameters.trustees[own.index - 1]
         # On a machine shared with a board, whoever files waits for the board, and nobody for a trustee.
-        loop = process.Periodic("trustee", settings.poll_seconds, worker.step, settings.niceness)
+        often = settings.poll_seconds
+        loop = process.Periodic("trustee", often, worker.step, settings.niceness, soonest=often / SOONER)
         try:
             process.serve_operations(
                 operations(worker, system_clock, title),

@@ -94,15 +94,18 @@ class Worker:
         """End after the item in progress; what is stored is whole at any time."""
         self._stopping.set()
 
-    def step(self) -> None:
-        """Poll until nothing moves, unless the last failures ask for a pause."""
+    def step(self) -> bool:
+        """Poll until nothing moves, unless the last failures ask for a pause; whether something had moved.
+
+        Others answer what was posted then: it is worth asking soon.
+        """
         if self._skip > 0:
             self._skip -= 1
-            return
+            return False
         if self.condition == Condition.HALTED:
-            return
+            return False
         try:
-            self._work()
+            return self._work()
         except BoardUnreachable as error:
             self._failed(Condition.NO_BOARD, str(error) or "no answer", "board_unreachable_total")
         except StoreUnavailable as error:
@@ -116,32 +119,36 @@ class Worker:
             log_exception("poll failed", error)
             told = str(error) if isinstance(error, NotAloneError) else type(error).__name__
             self._failed(Condition.FAILING, told, "restarts_total")
+        return False
 
     @property
     def is_ready(self) -> bool:
         """Whether the last poll reached the board and stored what it learned."""
         return self.condition == Condition.WORKING
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
         service = self._service
         if service is None:
             service = self._service = self.build()
+        any_moved = False
         for _ in range(_MAX_ROUNDS):
             moved = 0
             for _, scope in self.scopes:
                 if self._stopping.is_set():
-                    return
+                    return False
                 moved += service.poll(scope)
                 self.metrics.count("polls_total")
                 if service.halted:
                     self._look(service)
                     code = service.halted.split(":", 1)[0]
                     self._halt(service.halted, _HALTS.get(code, Halt.TRUSTEE))  # type: ignore[call-overload]
-                    return
+                    return False
             self.metrics.count("items_total", moved)
             self._reached(service)
             if not moved:
-                return
+                break
+            any_moved = True
+        return any_moved
 
     def _reached(self, service: TrusteeService) -> None:
         self._failures, self.detail = 0, ""
