@@ -5,8 +5,6 @@ Nothing stands in for the mail server: each test runs aiosmtpd on a port of its 
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import re
 import ssl
 from collections.abc import Iterator
@@ -19,11 +17,8 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tests.support import postgres
+from tests.support.tls import Authority
 
 from notalone_crypto.errors import Misuse
 from notalone_server.issuer.app import mailer_of
@@ -34,48 +29,6 @@ from notalone_server.issuer.settings import read_settings
 NOW = 1_790_000_000
 CODE = "ABCD-EFGH-JKMN-PQRS"
 LETTER = Letter(LetterKind.CODE, "member1@example.org", CODE, NOW + 3 * 24 * 3600)
-
-
-class Authority:
-    """A certificate authority of one test, and server certificates by it."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.folder, self.name = folder, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.file = folder / f"{name}.pem"
-        made = self._builder(self.name, self.key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), True
-        )
-        self.certificate = made.sign(self.key, hashes.SHA256())
-        self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
-        )
-
-    def server(self, address: str = "127.0.0.1") -> ssl.SSLContext:
-        """What a server at `address` shows."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-        made = (
-            self._builder(subject, key).add_extension(names, critical=False).sign(self.key, hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        chain = self.folder / f"{address}-{made.serial_number}.pem"
-        chain.write_bytes(private + made.public_bytes(pem))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        return context
 
 
 @dataclass

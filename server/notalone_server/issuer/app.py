@@ -23,6 +23,7 @@ from notalone_server.edge.limits import AnonymousLimiter, BodyLimit
 from notalone_server.edge.lock import StillOurs, exclusive
 from notalone_server.edge.metrics import Metrics, operations_app
 from notalone_server.edge.openapi import ServiceApi
+from notalone_server.edge.outgoing import open_client
 from notalone_server.edge.problem import install
 from notalone_server.edge.process import Periodic, serve
 from notalone_server.edge.redaction import QuietErrors, configure
@@ -40,6 +41,7 @@ from notalone_server.issuer.store import SqlIssuerStore
 BODY_LIMIT = 64 * 1024
 TICK_SECONDS = 5.0
 MAIL_SECONDS = 2.0
+_TIMEOUT = httpx.Timeout(20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def _serve(settings: IssuerSettings, live: LiveIssuer, alone: StillOurs) -> None
         audience, system_clock, settings.token_bits, per_second=settings.requests_per_second
     )
     built = build(live, limiter)
-    client = httpx.Client(base_url=settings.board, timeout=20, trust_env=False)
+    client = open_client(settings.board, _TIMEOUT, settings.board_ca_file)
     workers = Workers(live, HttpBoard(client, settings.scope), mailer_of(settings), system_randomness)
 
     def push() -> None:

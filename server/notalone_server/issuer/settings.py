@@ -50,6 +50,7 @@ class IssuerSettings(BaseSettings):
     database_password_file: Path | None = None
     key_file: Path
     board: Address
+    board_ca_file: Path | None = None  # authorities (PEM) to trust instead of the public ones
     host: str = "127.0.0.1"
     port: int = Field(default=8301, ge=0, le=65535)
     operations_host: str = "127.0.0.1"
@@ -87,8 +88,10 @@ def read_settings(path: Path) -> IssuerSettings:
     """
     settings = read_toml(path, IssuerSettings)
     found: dict[str, object] = {"key_file": path.parent / settings.key_file}
-    if settings.database_password_file is not None:
-        found["database_password_file"] = path.parent / settings.database_password_file
+    beside_it = {
+        "database_password_file": settings.database_password_file, "board_ca_file": settings.board_ca_file
+    }  # fmt: skip
+    found |= {name: path.parent / file for name, file in beside_it.items() if file is not None}
     if settings.mail is not None:
         files = {"password_file": settings.mail.password_file, "ca_file": settings.mail.ca_file}
         named = {name: path.parent / file for name, file in files.items() if file is not None}

@@ -71,6 +71,19 @@ def open_database(settings: TrusteeSettings) -> sa.Engine:
     return engine
 
 
+def open_board(settings: TrusteeSettings, committee: Committee, own: KeyFile, clock: Clock) -> HttpBoard:
+    """The board of the settings, asked in this trustee's name. Raises Misuse for a bad `board_ca_file`."""
+    return HttpBoard(
+        settings.board,
+        committee.fingerprint,
+        own.index,
+        own.keys.signing_key,
+        clock,
+        system_randomness,
+        authority=settings.board_ca_file,
+    )
+
+
 def assemble(
     settings: TrusteeSettings, clock: Clock = system_clock, still_ours: StillOurs = lambda: True
 ) -> Worker:
@@ -78,9 +91,7 @@ def assemble(
     committee, own, secrets = load_keys(settings)
     engine = open_database(settings)
     store = SqlStore(engine, own.storage_key, system_randomness)
-    board = HttpBoard(
-        settings.board, committee.fingerprint, own.index, own.keys.signing_key, clock, system_randomness
-    )
+    board = open_board(settings, committee, own, clock)
     approved = frozenset(bytes.fromhex(one) for one in settings.approved_policies)
 
     def build() -> TrusteeService:

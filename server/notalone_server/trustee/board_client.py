@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -19,6 +20,7 @@ from notalone_crypto.messages.feed import FeedItem, FeedKind
 from notalone_crypto.primitives.signing import SigningKey
 from notalone_crypto.randomness import Randomness
 from notalone_server.edge.octets import MEDIA_TYPE, frame, unframe
+from notalone_server.edge.outgoing import open_client
 from notalone_server.edge.signing import authorization
 from notalone_server.trustee.ports import BoardUnreachable, Clock
 
@@ -41,19 +43,14 @@ class HttpBoard:
     clock: Clock
     randomness: Randomness
     transport: httpx.BaseTransport | None = None
+    authority: Path | None = None  # a private certificate authority; the public ones otherwise
     refused_posts: int = field(init=False, default=0)
     _last: dict[bytes, tuple[int, int]] = field(init=False, default_factory=dict)  # the last page's limits
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """One connection pool; nothing from the environment changes where requests go."""
-        self._client = httpx.Client(
-            base_url=self.address,
-            timeout=TIMEOUT,
-            follow_redirects=False,
-            trust_env=False,
-            transport=self.transport,
-        )
+        """One connection pool. Raises Misuse for an authority without certificates."""
+        self._client = open_client(self.address, TIMEOUT, self.authority, self.transport)
 
     def close(self) -> None:
         """Drop the connections."""

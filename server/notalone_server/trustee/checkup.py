@@ -24,11 +24,12 @@ from notalone_crypto.protocol import log
 from notalone_crypto.protocol.keys import Committee
 from notalone_server.edge import database
 from notalone_server.edge.lock import exclusive
+from notalone_server.edge.outgoing import open_client
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.signing import WINDOW_SECONDS
 from notalone_server.migrations.trustee import versions
-from notalone_server.trustee.app import load_keys, scope_name
-from notalone_server.trustee.board_client import TIMEOUT, HttpBoard
+from notalone_server.trustee.app import load_keys, open_board, scope_name
+from notalone_server.trustee.board_client import TIMEOUT
 from notalone_server.trustee.keyfile import KeyFile
 from notalone_server.trustee.ports import BoardUnreachable, Clock, StoreRefused, StoreUnavailable
 from notalone_server.trustee.settings import TrusteeSettings, read_settings
@@ -157,9 +158,7 @@ def _board(settings: TrusteeSettings, committee: Committee, own: KeyFile, clock:
 
     Not the feed: to ask for what comes after a number tells the board that all up to it is stored here.
     """
-    board = HttpBoard(
-        settings.board, committee.fingerprint, own.index, own.keys.signing_key, clock, system_randomness
-    )
+    board = open_board(settings, committee, own, clock)
     try:
         board.log_update(0, 0)
     except StateConflict:
@@ -175,8 +174,8 @@ def _board(settings: TrusteeSettings, committee: Committee, own: KeyFile, clock:
 
 def _get(settings: TrusteeSettings, path: str) -> httpx.Response:
     try:
-        with httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client:
-            return client.get(settings.board + path)
+        with open_client(settings.board, TIMEOUT, settings.board_ca_file) as client:
+            return client.get(path)
     except httpx.HTTPError as error:
         raise BoardUnreachable("no connection to the board: not compared") from error
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from notalone_crypto.randomness import Randomness
 from notalone_server.edge.address import check_address
 from notalone_server.edge.clock import system_clock
 from notalone_server.edge.octets import MEDIA_TYPE
+from notalone_server.edge.outgoing import open_client
 from notalone_server.edge.rng import system_randomness
 from notalone_server.edge.signing import authorization
 from notalone_server.trustee import spoken
@@ -53,20 +53,8 @@ class ExchangeClient:
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Nothing from the environment changes where requests go. Raises Misuse for clear text."""
-        try:
-            verify = True if self.authority is None else ssl.create_default_context(cafile=self.authority)
-        except (OSError, ssl.SSLError) as error:
-            raise Misuse(
-                Code.MISUSE, f"{self.authority} holds no certificate", fault=Fault.OPERATOR
-            ) from error
-        self._client = httpx.Client(
-            base_url=check_address(self.address),
-            timeout=_TIMEOUT,
-            follow_redirects=False,
-            trust_env=False,
-            verify=verify,
-        )
+        """One connection pool. Raises Misuse for clear text, or an authority without certificates."""
+        self._client = open_client(check_address(self.address), _TIMEOUT, self.authority)
 
     def close(self) -> None:
         """Drop the connections."""

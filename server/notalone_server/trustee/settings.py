@@ -15,10 +15,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from notalone_server.edge.fields import Address, DatabaseUrl, beside, read_toml, with_password
 
 _FINGERPRINT = 64
+_FILES = ("board_ca_file", "manifest", "key_file", "passphrase_file", "database_password_file")
 
 TEMPLATE = """\
 # One trustee. Paths are seen from this file's folder.
 board = "https://board.example"           # scheme, host and port
+# board_ca_file = "authority.pem"         # only for a board whose certificate is by an authority of your own
 manifest = "ceremony/manifest.signed"
 manifest_fingerprint = ""                 # as compared aloud at the ceremony
 key_file = "trustee.key"
@@ -40,6 +42,7 @@ class TrusteeSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="NOTALONE_TRUSTEE_")
 
     board: Address
+    board_ca_file: Path | None = None  # authorities (PEM) to trust instead of the public ones
     manifest: Path
     manifest_fingerprint: str
     key_file: Path
@@ -77,9 +80,7 @@ def read_settings(path: Path) -> TrusteeSettings:
     settings = read_toml(path, TrusteeSettings)
     folder = path.resolve().parent
     found: dict[str, object] = {
-        name: folder / value
-        for name in ("manifest", "key_file", "passphrase_file", "database_password_file")
-        if (value := getattr(settings, name)) is not None
+        name: folder / value for name in _FILES if (value := getattr(settings, name)) is not None
     }
     return settings.model_copy(update={**found, "database": beside(settings.database, folder)})
 
