@@ -42,6 +42,7 @@ _SERVICES = (
     ("trustee", "notalone_server.trustee.commands"),
     (None, "notalone_server.operators.commands"),  # policy, desk
     (None, "notalone_client.cli"),  # enrol, seal, status, ... stand beside the services
+    (None, "notalone_demo.counsellors"),  # desk again, with what needs a client
 )
 # Their libraries take seconds to load: the demo waits for none of them, a service that starts for its own.
 _FIRST = "".join(sys.argv[1:2])

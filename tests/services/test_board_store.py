@@ -18,7 +18,7 @@ from tests.support.world import World
 from notalone_crypto.errors import Code, NotAloneError, StateConflict
 from notalone_crypto.messages.evaluation import BatchPlan
 from notalone_crypto.messages.feed import FeedKind
-from notalone_crypto.messages.filing import Acceptance, Filing, FilingTrace, Receipt
+from notalone_crypto.messages.filing import Acceptance, Filing, FilingTrace, Header, Receipt
 from notalone_crypto.protocol import intake
 from notalone_crypto.protocol.signed import check_signature
 from notalone_crypto.protocol.state import Outgoing
@@ -243,6 +243,50 @@ def test_acceptances_are_the_posters_own_and_for_this_filing(engine: Engine) -> 
         entry = view.entry(world.policy.scope, sealed.header.entry)
     assert entry is not None
     assert entry.accepted_by == {1}
+
+
+def test_acceptances_of_one_post_are_taken_together_or_not_at_all(engine: Engine) -> None:
+    """New ones count once each, in their order; what is known or of no entry changes nothing."""
+    world = World()
+    board, scope = open_board(world, SqlStore(engine)), world.policy.scope
+    filings = [world.seal(member, world.report(b"x")).filing for member in range(4)]
+    unknown = world.seal(5, world.report(b"x")).filing
+    for filing in filings:
+        board.submit_filing(filing.encode())
+    machine = world.machines[1]
+    posts, errors = intake.receive_filings(
+        machine.state, machine.secrets, world.view(), [*filings, unknown], world.randomness
+    )
+    assert errors == [None] * 5
+    made = [post.payload for post in posts if post.kind == Outgoing.ACCEPTANCE]
+    first, second, third, fourth, strange = made
+
+    def accepted() -> list[bytes]:
+        with board.store.reading() as view:
+            names = [Header.decode(filing.header).entry for filing in filings]
+            known = view.entries(scope, [*names, bytes(32)])
+            assert set(known) == set(names)
+            assert all(known[name] == view.entry(scope, name) for name in names)
+            marked = [number for number, name in enumerate(names) if known[name].accepted_by == {1}]
+        told = [item.payload for item in board.feed(scope, 0) if item.kind == FeedKind.ACCEPTANCE]
+        assert sorted(told) == sorted(made[number] for number in marked)
+        return told
+
+    forged = Acceptance.decode(fourth).with_field("filing", bytes(32)).encode()
+    with pytest.raises(NotAloneError):
+        board.post(1, scope, FeedKind.ACCEPTANCE, [first, forged])
+    assert accepted() == []
+    board.post(1, scope, FeedKind.ACCEPTANCE, [third, strange, third, first])
+    assert accepted() == [third, first]
+    board.post(1, scope, FeedKind.ACCEPTANCE, [first, second, third])
+    assert accepted() == [third, first, second]
+    board.post(1, scope, FeedKind.ACCEPTANCE, [strange])
+    with board.store.writing() as changing:  # what another said meanwhile stays
+        changing.accept(scope, 3, [Header.decode(filings[0].header).entry])
+        changing.accept(scope, 1, [Header.decode(filings[0].header).entry])
+        entry = changing.entry(scope, Header.decode(filings[0].header).entry)
+    assert entry is not None
+    assert entry.accepted_by == {1, 3}
 
 
 def test_an_old_snapshot_is_no_news(engine: Engine) -> None:

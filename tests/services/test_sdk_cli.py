@@ -13,12 +13,19 @@ from tests.support.town import Town
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from notalone_client import Client, Phrase, cli, cli_input, texts
+from notalone_client import Client, Desk, Phrase, cli, cli_input, texts
 from notalone_client.cli_contact import CHOICES
 from notalone_client.texts import LANGUAGES, TEXTS, Speaker, language_of
 from notalone_client.transport import Answer, Request, SyncTransport
+from notalone_crypto.primitives.hpke import generate_key
+from notalone_demo import counsellors
+from notalone_server.edge.rng import system_randomness
+from notalone_server.edge.sealedfile import Cost
+from notalone_server.operators.deskfile import DeskKey, write_desk_key
 
 Run = Callable[..., Result]
+PASSPHRASE = b"a passphrase of the team"
+CHEAP = Cost(19 * 1024)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +39,7 @@ def town() -> Iterator[Town]:
 def run(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A command with settings, in English, on the town's clock."""
     monkeypatch.setattr(cli_input, "Client", partial(Client, clock=town.deployment.clock))
+    monkeypatch.setattr(counsellors, "Desk", partial(Desk, clock=town.deployment.clock))
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "client.toml"
     config.write_text(
@@ -42,7 +50,7 @@ def run(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def call(*arguments: str, typed: str = "", code: int = 0, language: str = "en") -> Result:
         settings = [] if arguments[0] == "words" else ["--config", str(config)]
         whole = [*arguments, *settings, "--language", language]
-        done = CliRunner().invoke(cli.app, whole, input=typed)
+        done = CliRunner().invoke(counsellors.app if arguments[0] == "desk" else cli.app, whole, input=typed)
         assert done.exit_code == code, done.output
         assert "Traceback" not in done.output
         return done
@@ -169,6 +177,69 @@ def test_contact_from_news_to_a_shared_contact(town: Town, run: Run, tmp_path: P
     assert french.startswith("Ne racontez pas encore les faits ici.")
 
 
+def test_a_desk_reads_answers_and_introduces(town: Town, run: Run, tmp_path: Path) -> None:
+    key, secret = tmp_path / "team.key", town.deployment.desks["Counsellors"].key
+    write_desk_key(key, DeskKey("Counsellors", secret), PASSPHRASE, system_randomness, CHEAP)
+
+    def desk(command: str, *arguments: str, typed: str = "", code: int = 0, file: Path = key) -> Result:
+        typed = f"{PASSPHRASE.decode()}\n{typed}"
+        return run("desk", command, *arguments, "--key-file", str(file), typed=typed, code=code)
+
+    people = {alias: member(town, run) for alias in ("Carla", "Dina", "Zita")}
+    for alias, words in people.items():
+        address = "nobody.else@example.org" if alias == "Zita" else "somebody.two@example.org"
+        path = tmp_path / f"{alias}.toml"
+        path.write_text(
+            f'email = "{address}"\nthreshold = 2\npeers = false\nalias = "{alias}"\nwords = "said {alias}"\n'
+        )
+        run("report", "--form", str(path), typed=words)
+    town.deployment.run_batch()
+    listed = desk("matches").stdout
+    marks = {
+        alias: next(line.split()[0] for line in listed.splitlines() if line.endswith(alias))
+        for alias in ("Carla", "Dina")
+    }
+    assert "2 messages name the same person" in listed
+    assert "check with a second person" in listed
+    # Words are for who asks for one person; what is not matched appears nowhere.
+    assert "said" not in listed
+    assert "Zita" not in listed
+    read = desk("read", "--reporter", marks["Carla"]).stdout
+    assert "said Carla" in read
+    assert "has not asked to be introduced" in read
+    assert "Dina" not in read
+    sent = desk("write", "--reporter", marks["Carla"].upper(), typed="Bonjour Carla\n")
+    assert "Carla" in sent.stdout
+    assert "your counsellor (Counsellors): Bonjour Carla" in run("read", typed=people["Carla"]).stdout
+    assert "Bonjour" not in run("read", typed=people["Dina"]).stdout
+    pair = [part for mark in marks.values() for part in ("--reporter", mark)]
+    early = desk("introduce", *pair, code=2)
+    assert "both must have asked" in early.stderr
+    for alias in marks:
+        run("consent", "--with", "1", "--choice", "write", typed=people[alias])
+    assert "asks to be introduced" in desk("read", "--reporter", marks["Dina"]).stdout
+    assert "theirs alone" in desk("introduce", *pair).stdout
+    assert "Dina" in run("read", typed=people["Carla"]).stdout
+    # One sentence each for what does not work.
+    for mark in ("", marks["Carla"][:3], "0" * 8):
+        assert "has this mark" in desk("read", "--reporter", mark, code=2).stderr
+    alone = desk("introduce", "--reporter", marks["Dina"], code=2)
+    assert "two different messages of one match" in alone.stderr
+    twice = desk("introduce", *pair[:2], *pair[:2], code=2)
+    assert "two different messages of one match" in twice.stderr
+    empty = desk("write", "--reporter", marks["Dina"], typed="\n", code=2)
+    assert "nothing to send" in empty.stderr
+    other = tmp_path / "other.key"
+    write_desk_key(
+        other, DeskKey("Others", generate_key(system_randomness)), PASSPHRASE, system_randomness, CHEAP
+    )
+    assert "belongs to no team" in desk("matches", file=other, code=2).stderr
+    wrong = run("desk", "matches", "--key-file", str(key), typed="another one\n", code=2)
+    assert "passphrase" in wrong.stderr
+    key.chmod(0o644)
+    assert "chmod 600" in desk("matches", code=2).stderr
+
+
 def test_a_card_that_is_none_and_letters_to_the_issuer(town: Town, run: Run) -> None:
     words = run("words").stdout.strip()
     for language in LANGUAGES:
@@ -278,7 +349,8 @@ def test_nothing_is_kept_on_disk_unless_a_file_was_named(town: Town, run: Run, t
 
 
 def test_words_codes_and_messages_are_never_arguments() -> None:
-    for name, command in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+    desk = get_command(counsellors.app).commands["desk"]  # type: ignore[attr-defined]
+    for name, command in (*get_command(cli.app).commands.items(), *desk.commands.items()):  # type: ignore[attr-defined]
         options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
         assert not options & {"--words", "--phrase", "--code", "--text", "--message"}, name
 
@@ -297,16 +369,17 @@ def test_both_languages_have_the_same_sentences_and_blanks() -> None:
         key: blanks(text) for key, text in english.items()
     }
     same = {key for key in french if french[key] == english[key]}
-    assert same <= {"name.contact", "talk.theirs", "talk.title"}
+    assert same <= {"desk.reporter", "name.contact", "talk.theirs", "talk.title"}
 
 
 def test_every_sentence_is_said_somewhere() -> None:
     """A sentence that nobody says any more would promise something all the same."""
     folder = Path(cli.__file__).parent
-    source = "".join(
-        (folder / name).read_text("utf-8") for name in ("cli.py", "cli_contact.py", "cli_input.py")
-    )
-    computed = ("error.", "state.", "slot.", "name.", "chosen.", "status.", "option.", "progress.", "ask.")
+    files = [folder / name for name in ("cli.py", "cli_contact.py", "cli_input.py")]
+    source = "".join(path.read_text("utf-8") for path in (*files, Path(counsellors.__file__)))
+    computed = (
+        "error.", "state.", "slot.", "name.", "chosen.", "status.", "option.", "progress.", "ask.", "asked.",
+    )  # fmt: skip
     unsaid = [key for key in texts.FRENCH if f'"{key}"' not in source and not key.startswith(computed)]
     assert unsaid == []
     for prefix in ("progress", "ask", "option"):

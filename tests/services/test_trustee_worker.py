@@ -464,12 +464,29 @@ def test_pauses_grow_while_the_board_is_away_and_end_with_it() -> None:
     assert len(built) == 1  # nothing was lost, so nothing is read again
 
 
-def test_only_what_moved_something_asks_to_be_repeated_soon() -> None:
-    results = [2, 1, 0, 0, BoardUnreachable("away"), 0, 1, "state.rollback: stop"]
-    worker, _ = worker_with(begun(), *results)
-    # Two polls that moved something and one that did not; nothing; away; a pause; nothing; halted after one.
-    assert [worker.step() for _ in range(7)] == [True, False, False, False, False, False, False]
-    assert worker.condition == Condition.HALTED
+def test_a_trustee_asks_soon_while_a_batch_moves_and_not_for_filings() -> None:
+    """People who file share the board with those questions."""
+    story = begun()
+    deployment = story.deployment
+    scopes = [("university", deployment.policy.scope)]
+    workers = [
+        Worker(lambda one=one: one, scopes, lambda: 1000, Metrics("trustee", COUNTERS, GAUGES), 8)
+        for one in deployment.trustees.values()
+    ]
+    story.file(1, {1: 0}, 2, peers=True)
+    items = [worker.metrics for worker in workers]
+    assert [worker.step() for worker in workers] == [False, False, False]
+    assert all("notalone_trustee_items_total 0\n" not in one.render() for one in items)  # and yet it moved
+    for worker in workers:
+        worker.step()
+    deployment.clock.now += deployment.plan.batch_seconds
+    deployment.board.tick()
+    assert workers[0].step() is True
+    assert workers[0].step() is False  # nothing moves before the others answer
+    turns = [[worker.step() for worker in workers] for _ in range(8)]
+    assert any(turns[0])
+    assert turns[-1] == [False, False, False]
+    assert deployment.board.scope_record(deployment.policy.scope).number == 2
 
 
 def test_a_halted_trustee_asks_for_a_person_and_does_nothing_more() -> None:

@@ -118,16 +118,22 @@ def speaking(language: str) -> Iterator[Visit]:
 def visiting(config: Path, language: str, *, words: bool = True) -> Iterator[tuple[Client, Visit]]:
     """A client from the settings and the words that are asked for, unless the call needs none."""
     with speaking(language) as visit:
-        values = _read(config, _CONFIG_KEYS)
-        needed = {"committee", "scope", "board"} <= set(values)
-        if not needed or not all(isinstance(value, str) for value in values.values()):
-            raise BadInput("bad.config", path=config)
+        values = read_config(config)
         trust = Trust.parse(values["committee"], values["scope"])
         phrase = Phrase.parse(visit.ask("words")) if words else Phrase.new(system_randomness)
         with Client(
             trust, phrase, board=values["board"], issuer=values.get("issuer"), proxy=values.get("proxy")
         ) as client:
             yield client, visit
+
+
+def read_config(path: Path) -> dict[str, str]:
+    """Committee, scope and board, and what else was set. Raises: BadInput."""
+    values = _read(path, _CONFIG_KEYS)
+    needed = {"committee", "scope", "board"} <= set(values)
+    if not needed or not all(isinstance(value, str) for value in values.values()):
+        raise BadInput("bad.config", path=path)
+    return values
 
 
 def _speaker(language: str) -> Speaker:

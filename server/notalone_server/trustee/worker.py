@@ -14,6 +14,7 @@ from enum import StrEnum, unique
 from typing import Final
 
 from notalone_crypto.errors import Code, NotAloneError
+from notalone_crypto.protocol.state import Phase
 from notalone_crypto.suite import CLOCK_TOLERANCE_SECONDS
 from notalone_server.edge.metrics import Metrics
 from notalone_server.edge.redaction import log, log_exception
@@ -95,9 +96,10 @@ class Worker:
         self._stopping.set()
 
     def step(self) -> bool:
-        """Poll until nothing moves, unless the last failures ask for a pause; whether something had moved.
+        """Poll until nothing moves, unless the last failures ask for a pause; whether a batch moved.
 
-        Others answer what was posted then: it is worth asking soon.
+        The others answer what was posted then: it is worth asking soon. Between batches it is not, and
+        would hold up people who file.
         """
         if self._skip > 0:
             self._skip -= 1
@@ -148,7 +150,7 @@ class Worker:
             if not moved:
                 break
             any_moved = True
-        return any_moved
+        return any_moved and any(one.phase != Phase.IDLE for one in self.views)
 
     def _reached(self, service: TrusteeService) -> None:
         self._failures, self.detail = 0, ""
