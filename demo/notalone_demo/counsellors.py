@@ -30,10 +30,10 @@ from notalone_client.desk import Desk
 from notalone_client.steps_desk import DeskMatch, Matched
 from notalone_client.texts import Speaker
 from notalone_client.trust import Trust
-from notalone_crypto.errors import Code, ContextMismatch, NotAloneError
+from notalone_crypto.errors import Code, ContextMismatch, Misuse, NotAloneError
 from notalone_crypto.protocol.conversation import Who
 from notalone_server.operators import commands as operators
-from notalone_server.operators.deskfile import read_desk_key
+from notalone_server.operators.deskfile import DeskKey, read_desk_key
 
 app = typer.Typer(no_args_is_help=True)
 desk_app = typer.Typer(help=Speaker(DEFAULT)("command.desk"), no_args_is_help=True)
@@ -119,9 +119,18 @@ def _visiting(config: Path, key: Path, language: str) -> Iterator[tuple[Desk, Vi
     with speaking(language) as visit:
         values = read_config(config)
         trust = Trust.parse(values["committee"], values["scope"])
-        opened = read_desk_key(key, visit.ask("passphrase").encode("utf-8"))
+        opened = _open(key, visit.ask("passphrase"))
         with Desk(trust, opened.key, board=values["board"], proxy=values.get("proxy")) as desk:
             yield desk, visit
+
+
+def _open(path: Path, passphrase: str) -> DeskKey:
+    try:
+        return read_desk_key(path, passphrase.encode("utf-8"))
+    except Misuse as error:
+        if error.code != Code.DECRYPTION:
+            raise  # its words say what to do with the file
+        raise BadInput("bad.passphrase") from None
 
 
 def _look(desk: Desk, visit: Visit) -> tuple[DeskMatch, ...]:

@@ -64,10 +64,11 @@ class Parties:
         self.network.close()
 
     def _told(self, _: str) -> None:
-        """Called between the settings and the first start, too: trustees ask as often as by default."""
-        for config in self.folder.glob("trustee-*/trustee.toml"):
+        """Called between the settings and the first start, too: all look as often as by default."""
+        for config in (*self.folder.glob("trustee-*/trustee.toml"), *self.folder.glob("board/board.toml")):
             text = config.read_text(encoding="utf-8")
             changed = text.replace("poll_seconds = 0.1\n", f"niceness = {NICENESS}\n")
+            changed = changed.replace("tick_seconds = 0.2\n", "")
             if changed != text:
                 config.write_text(changed, encoding="utf-8")
 

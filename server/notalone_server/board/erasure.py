@@ -12,9 +12,8 @@ from typing import Final
 
 from notalone_crypto.messages.feed import FeedKind
 from notalone_crypto.messages.filing import Filing
-from notalone_server.board.ports import Clock, Reading
+from notalone_server.board.ports import Clock
 from notalone_server.board.service import BoardService
-from notalone_server.board.state import BoardEntry
 
 FORGET_SECONDS: Final = 10
 _AT_ONCE: Final = 32
@@ -56,17 +55,17 @@ def erase_bundles(board: BoardService, readers: Iterable[str]) -> int:
             cursors = board.cursors(view, name)
             until = min(cursors.get(reader, 0) for reader in wanted)
             found = view.erasable(name, board.committee.count, until)
-            remains = {entry.name: (entry.sequence, _trace(view, name, entry)) for entry in found[:_AT_ONCE]}
+            leaving = found[:_AT_ONCE]
+            filings = view.payloads(name, [entry.sequence for entry in leaving])
+        # What is read does not change any more; the database is locked for as short as can be.
+        remains = {
+            entry.name: (entry.sequence, Filing.decode(filings[entry.sequence]).trace.encode())
+            for entry in leaving
+        }
         if remains:
-            # What is read above does not change any more; the database is locked for as short as can be.
             with board.store.writing() as store:
                 for reader in wanted:
                     store.put_cursor(name, reader, cursors[reader])
                 store.erase(name, FeedKind.ERASED_FILING, remains)
             erased += len(remains)
     return erased
-
-
-def _trace(view: Reading, scope: bytes, entry: BoardEntry) -> bytes:
-    filing = view.feed(scope, entry.sequence - 1, 0)[0]
-    return Filing.decode(filing.payload).trace.encode()

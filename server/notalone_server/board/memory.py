@@ -105,6 +105,11 @@ class MemoryStore:
             taken.append(item)
         return tuple(taken)
 
+    def payloads(self, scope: bytes, sequences: Sequence[int]) -> dict[int, bytes]:
+        """See ports."""
+        feed = self.state.scopes[scope].feed
+        return {number: feed[number - 1].payload for number in sequences}
+
     def cursors(self, scope: bytes) -> dict[str, int]:
         """See ports."""
         return dict(self.state.scopes[scope].cursors)

@@ -34,6 +34,9 @@ class Reading(Protocol):
     def feed(self, scope: bytes, after: int, limit: int) -> tuple[FeedItem, ...]:
         """Items above a sequence number, in order, at most `limit` bytes of payload but at least one item."""
 
+    def payloads(self, scope: bytes, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Payloads of single items that are there, by their sequence numbers."""
+
     def cursors(self, scope: bytes) -> dict[str, int]:
         """How far each reader has read and stored the feed."""
 

@@ -43,6 +43,10 @@ _FEED_ITEMS = (
     .where(*_FEED_ABOVE, tables.feed.c.sequence <= bindparam("last"))
     .order_by(tables.feed.c.sequence)
 )
+_SOME_PAYLOADS = select(tables.feed.c.sequence, tables.feed.c.payload).where(
+    tables.feed.c.scope == bindparam("of_scope"),
+    tables.feed.c.sequence.in_(bindparam("numbers", expanding=True)),
+)
 _SOME_ENTRIES = select(tables.entries).where(
     tables.entries.c.scope == bindparam("of_scope"),
     tables.entries.c.entry.in_(bindparam("names", expanding=True)),
@@ -143,6 +147,11 @@ class SqlReading(SqlLetters):
             if full or limit <= 0 or len(sizes) < PAGE:
                 return tuple(taken)
             after = last
+
+    def payloads(self, scope: bytes, sequences: Sequence[int]) -> dict[int, bytes]:
+        """See ports; for few: each is a parameter."""
+        rows = self.connection.execute(_SOME_PAYLOADS, {"of_scope": scope, "numbers": sequences})
+        return {row.sequence: bytes(row.payload) for row in rows}
 
     def cursors(self, scope: bytes) -> dict[str, int]:
         """See ports."""
