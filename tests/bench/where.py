@@ -129,7 +129,7 @@ class Profile:
 
     steps: Steps  # (party, step) -> times for one filing
     multiplications: float  # of one trustee for one filing, with those by the generator
-    unit: float  # seconds of one multiplication before and after
+    unit: float  # seconds of one multiplication, the mean of many measurements in between
 
     @property
     def trustee_cpu(self) -> float:
@@ -144,10 +144,14 @@ def profile(parties: Parties, timed: Sequence[Ready], counted: Sequence[Ready]) 
     parties.settle(board, trustees)
     for _ in range(2):  # the first batch after a start builds the finders anew
         _run_batch(parties, board, trustees)
-    before = measure_unit()
+    units: list[float] = []  # one alone takes 6 ms: on a shared host it wanders by half
+
+    def measure() -> None:
+        units.append(measure_unit().variable)
+
     with _watching() as watch:
-        _file(parties, board, trustees, timed)
-    unit = before.mean(measure_unit()).variable
+        _file(parties, board, trustees, timed, measure)
+    unit = sum(units) / len(units)
     with counting.counted() as counts:
         _file(parties, board, trustees, counted)
     share = {"one trustee": len(timed) * len(trustees)}
@@ -160,17 +164,27 @@ def profile(parties: Parties, timed: Sequence[Ready], counted: Sequence[Ready]) 
 
 
 def _file(
-    parties: Parties, board: BoardService, trustees: dict[int, TrusteeService], ready: Sequence[Ready]
+    parties: Parties,
+    board: BoardService,
+    trustees: dict[int, TrusteeService],
+    ready: Sequence[Ready],
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     scope = parties.network.prepared.policy.scope
     for one in ready:
         board.submit_filing(one.sealed.data, scope)
         for service in trustees.values():
             service.poll(scope)
-    _run_batch(parties, board, trustees)
+        between()
+    _run_batch(parties, board, trustees, between)
 
 
-def _run_batch(parties: Parties, board: BoardService, trustees: dict[int, TrusteeService]) -> None:
+def _run_batch(
+    parties: Parties,
+    board: BoardService,
+    trustees: dict[int, TrusteeService],
+    between: Callable[[], None] = lambda: None,
+) -> None:
     scope = parties.network.prepared.policy.scope
     parties.settle(board, trustees)
     before = board.scope_record(scope).number
@@ -179,6 +193,7 @@ def _run_batch(parties: Parties, board: BoardService, trustees: dict[int, Truste
         moved = sum(one.poll(scope) for one in trustees.values())
         if not moved and all(one.status(scope) == Phase.IDLE for one in trustees.values()):
             time.sleep(0.1)  # the batch is not due yet
+        between()
     parties.settle(board, trustees)
 
 
