@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from rich.console import Console
 from tests.support.town import Town
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -346,6 +347,20 @@ def test_nothing_is_kept_on_disk_unless_a_file_was_named(town: Town, run: Run, t
     assert Speaker("en")("bad.exists", path=kept) in again.stderr
     assert kept.read_bytes() == b"mine"  # never overwritten; and nothing was sent
     assert run("status", typed=words).stdout.count("received") == 1
+
+
+@pytest.mark.parametrize("one", ["\x1b[2J\x1b[H", "\x9b8m", "\r", "\x07", "\u202e", "\u2066"])
+def test_attack_what_somebody_wrote_commands_no_terminal(
+    one: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a letter that redraws a counsellor's screen, or an alias that reads backwards."""
+    monkeypatch.setattr(cli_input, "out", Console(highlight=False, force_terminal=True, no_color=True))
+    text = f"a{one}b\nc\u200dd \u00e9 \U0001f33b"
+    cli_input.Visit(Speaker("en")).tell("talk.theirs", name=text, text=text)
+    shown = capsys.readouterr().out
+    assert one not in shown
+    assert "\x1b" not in shown
+    assert shown.count("\nc\u200dd \u00e9 \U0001f33b") == 2
 
 
 def test_words_codes_and_messages_are_never_arguments() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from notalone_crypto.protocol.identify import Platform
 
 BAD_INPUT: Final = 2
 MAX_FILE: Final = 1 << 20
+_LAYOUT: Final = "\n\t\u200c\u200d"  # lines, and what joins letters and signs
+_OBEYED: Final = {"Cc", "Cf"}
 DEFAULT: Final = language_of(os.environ)
 _CONFIG_KEYS: Final = {"committee", "scope", "board", "issuer", "proxy"}
 _FORM_KEYS: Final = {
@@ -78,7 +81,8 @@ class Visit:
 
     def tell(self, key: str, **values: object) -> None:
         """One sentence of texts.py on standard output."""
-        out.print(self.say(key, **values), markup=False, soft_wrap=True)
+        shown = {name: harmless(one) if isinstance(one, str) else one for name, one in values.items()}
+        out.print(self.say(key, **shown), markup=False, soft_wrap=True)
 
     def during(self, key: str) -> Any:  # noqa: ANN401 - rich's context manager
         """Progress on standard error while something takes its time."""
@@ -125,6 +129,17 @@ def visiting(config: Path, language: str, *, words: bool = True) -> Iterator[tup
             trust, phrase, board=values["board"], issuer=values.get("issuer"), proxy=values.get("proxy")
         ) as client:
             yield client, visit
+
+
+def harmless(text: str) -> str:
+    """What somebody else wrote, without what a terminal obeys.
+
+    Attack: an alias or a letter that moves the cursor, hides a line or turns the direction of writing, so
+    that a screen shows what nobody said.
+    """
+    return "".join(
+        one if one in _LAYOUT or unicodedata.category(one) not in _OBEYED else "\ufffd" for one in text
+    )
 
 
 def read_config(path: Path) -> dict[str, str]:
